@@ -1,0 +1,1 @@
+"""Words that every room shares: errors, readings, decisions, ledger, recipe. Imports no torch."""

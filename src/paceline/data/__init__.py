@@ -1,0 +1,1 @@
+"""Sources: bytes → examples → batches. A file here is a kind of source."""

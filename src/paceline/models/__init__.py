@@ -1,0 +1,1 @@
+"""Networks, built from a task's Signature. A file here is a network."""

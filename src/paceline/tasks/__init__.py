@@ -1,0 +1,1 @@
+"""What is learnt: images, tables, tensors. A file here is a task."""
