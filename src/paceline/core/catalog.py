@@ -89,9 +89,7 @@ def build(part: type[Any], given: Mapping[str, Any], *arguments: Any) -> Any:
     known = settings(part)
     for name in given:
         if name not in known:
-            raise SettingError(
-                f"{part.__name__} has no setting {name!r}{nearest(name, known)}"
-            )
+            raise SettingError(f"{part.__name__} has no setting {name!r}{nearest(name, known)}")
     hints = get_type_hints(part.__init__)
     typed = {
         name: _typed(part.__name__, name, value, hints.get(name, Any))

@@ -80,7 +80,9 @@ class Ledger:
             self._file.execute("PRAGMA journal_mode = WAL")
             self._file.execute("PRAGMA synchronous = NORMAL")
             self._file.executescript(_SCHEMA)
-            (self._last,) = self._file.execute("SELECT coalesce(max(id), 0) FROM entries").fetchone()
+            (self._last,) = self._file.execute(
+                "SELECT coalesce(max(id), 0) FROM entries"
+            ).fetchone()
         except sqlite3.DatabaseError as error:
             raise StorageError(f"cannot open the ledger {path}: {error}") from error
         self._held: list[tuple[Any, ...]] = []
@@ -161,9 +163,7 @@ class Ledger:
         self.close()
 
 
-def read_ledger(
-    path: Path, *, kind: Kind | None = None, name: str | None = None
-) -> list[Entry]:
+def read_ledger(path: Path, *, kind: Kind | None = None, name: str | None = None) -> list[Entry]:
     """The rows of a ledger that another process may still be writing.
 
     Raises:

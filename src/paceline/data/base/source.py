@@ -138,9 +138,7 @@ class LazyImages:
         shape: (channels, height, width).
     """
 
-    def __init__(
-        self, files: Sequence[Path], decode: Any, shape: tuple[int, int, int]
-    ) -> None:
+    def __init__(self, files: Sequence[Path], decode: Any, shape: tuple[int, int, int]) -> None:
         self.files = list(files)
         self.decode = decode
         self.shape = shape

@@ -192,7 +192,11 @@ class Regression(Goal):
 def goal_from_json(state: Mapping[str, Any]) -> Goal:
     """Back from what a goal's ``to_json`` gave."""
     arguments = {key: value for key, value in state.items() if key != "name"}
-    return Classification(**arguments) if state["name"] == "classification" else Regression(**arguments)
+    return (
+        Classification(**arguments)
+        if state["name"] == "classification"
+        else Regression(**arguments)
+    )
 
 
 def find_goal(targets: Labels, wanted: str | None = None, *, smoothing: float = 0.0) -> Goal:
@@ -227,7 +231,9 @@ def _refuse_missing(targets: Labels) -> None:
     if targets.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(targets))
     else:
-        bad = np.array([i for i, label in enumerate(targets.tolist()) if label is None or label != label])
+        bad = np.array(
+            [i for i, label in enumerate(targets.tolist()) if label is None or label != label]
+        )
     if len(bad):
         raise DataError(
             f"{len(bad)} of {len(targets)} targets are missing or infinite, the first in example"

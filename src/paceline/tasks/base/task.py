@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paceline.core.signature import Signature
 from paceline.data.base import Corpus, Examples
-from paceline.models.base import Signature
 from paceline.tasks.base.goal import Goal
 
 
@@ -79,9 +79,7 @@ class Task(ABC):
     def from_json(cls, state: Mapping[str, Any]) -> Task:
         """Back from what ``to_json`` gave."""
 
-    def augment(
-        self, inputs: tuple[Tensor, ...], generator: torch.Generator
-    ) -> tuple[Tensor, ...]:
+    def augment(self, inputs: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
         """Varies a batch of training inputs on its device; the same for the same generator."""
         return inputs
 
