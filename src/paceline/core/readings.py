@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-NOTHING: Mapping[str, float] = {}
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Glimpse:
@@ -43,7 +41,7 @@ class Reading:
     step: int
     progress: float
     total_steps: int | None = None
-    values: Mapping[str, float] = field(default=NOTHING)
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -78,11 +78,14 @@ class Opening:
         target: Name of the column to predict; only tables have one.
         skip_bad: Leave out what cannot be read, and say so, instead of stopping.
         progress: Told how far a long read has come.
+        image_shape: (channels, height, width) that images are brought to; None lets the
+            source choose. A trained run asks for the shape that it was trained with.
     """
 
     target: str | None
     skip_bad: bool
     progress: Progress
+    image_shape: tuple[int, int, int] | None = None
 
 
 class Source(ABC):

@@ -1,0 +1,1 @@
+"""Numbers → learning rate, batch, rollback, stop. A file here is a controller."""

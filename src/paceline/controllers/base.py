@@ -1,0 +1,108 @@
+"""What a controller is, and what the schedules among them share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.optim import SGD
+from torch.optim.lr_scheduler import LRScheduler
+
+from paceline.core.decider import Decider
+from paceline.core.errors import SettingError
+from paceline.core.readings import Reading, Steer
+
+TIME_GRID = 1000
+
+
+class Controller(Decider[Reading, Reading, Steer]):
+    """Chooses the next learning rate, once before every step.
+
+    Args:
+        learning_rate: The optimizer's own, positive; a schedule's peak.
+    """
+
+    def __init__(self, learning_rate: float) -> None:
+        if not 0 < learning_rate < float("inf"):
+            raise SettingError(f"the learning rate must be positive, got {learning_rate}")
+        self.learning_rate = float(learning_rate)
+
+    def observe(self, reading: Reading) -> Reading:
+        return reading
+
+
+class Schedule(Controller):
+    """A learning rate that depends on nothing but the share of the budget that is spent.
+
+    The curve is the one of a ``torch.optim.lr_scheduler``, after a linear warm-up. Where
+    the budget is a number of steps it has exactly torch's values; where it is time, the
+    curve is laid over the time that is left.
+
+    Args:
+        learning_rate: The highest value of the curve.
+        warmup: Share of the budget in which the rate rises linearly from zero, 0 to
+            under 1.
+    """
+
+    def __init__(self, learning_rate: float, *, warmup: float = 0.0) -> None:
+        super().__init__(learning_rate)
+        if not 0 <= warmup < 1:
+            raise SettingError(f"warmup must be at least 0 and under 1, got {warmup:g}")
+        self.warmup = float(warmup)
+        self._curve: _Curve | None = None
+
+    @abstractmethod
+    def scheduler(self, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
+        """Torch's scheduler over ``steps`` steps after the warm-up."""
+
+    def decide(self, seen: Reading) -> Steer:
+        if seen.total_steps is None:
+            steps, at = TIME_GRID, min(seen.progress, 1.0) * TIME_GRID
+        else:
+            steps, at = seen.total_steps, float(seen.step)
+        warm = self.warmup * steps
+        if at < warm:
+            return Steer(learning_rate=self.learning_rate * (at + 1) / (warm + 1), reason="warm-up")
+        whole = round(warm)
+        curve = self._over(max(steps - whole, 1))
+        return Steer(learning_rate=curve.at(max(at - whole, 0.0)), reason=type(self).__name__)
+
+    def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
+        """A schedule learns nothing."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """A schedule has no state: its curve follows from its settings."""
+
+    def _over(self, steps: int) -> _Curve:
+        if self._curve is None or self._curve.steps != steps:
+            self._curve = _Curve(self, steps)
+        return self._curve
+
+
+class _Curve:
+    """A torch scheduler's learning rates, worked out as far as they are asked for."""
+
+    def __init__(self, schedule: Schedule, steps: int) -> None:
+        self.steps = steps
+        self._optimizer = SGD([torch.zeros(1)], lr=schedule.learning_rate)
+        self._scheduler = schedule.scheduler(self._optimizer, steps)
+        self._optimizer.step()
+        self._rates = [self._rate()]
+
+    def at(self, position: float) -> float:
+        below = min(int(position), self.steps)
+        above = min(below + 1, self.steps)
+        while len(self._rates) <= above and len(self._rates) < self.steps:
+            self._scheduler.step()
+            self._rates.append(self._rate())
+        last = len(self._rates) - 1
+        low, high = self._rates[min(below, last)], self._rates[min(above, last)]
+        return low + (position - int(position)) * (high - low)
+
+    def _rate(self) -> float:
+        return float(self._optimizer.param_groups[0]["lr"])

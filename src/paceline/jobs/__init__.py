@@ -1,0 +1,1 @@
+"""What a person asks for: fit, load, predict, evaluate."""

@@ -1,0 +1,99 @@
+"""Builds the parts of a run from its recipe: model, optimizer, controller, monitors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from paceline.controllers.base import Controller
+from paceline.core import catalog
+from paceline.core.errors import SettingError, nearest
+from paceline.core.recipe import Part
+from paceline.core.signature import Signature
+from paceline.monitors.base import Monitor
+
+DEFAULT_CONTROLLER = "linear"
+_FUSED = ("cpu", "cuda")
+
+
+def build_model(signature: Signature, name: str, settings: Mapping[str, Any]) -> nn.Module:
+    """A network from the models shelf.
+
+    Raises:
+        SettingError: There is no such network, or it does not take this kind of input.
+    """
+    part = catalog.find("models", name)
+    if signature.kind not in part.kinds:
+        fits = [each for each, kind in catalog.parts("models") if signature.kind in kind.kinds]
+        raise SettingError(
+            f"the model {name} takes {' or '.join(part.kinds)}, not {signature.kind}; for those"
+            f" there is {', '.join(fits)}"
+        )
+    model: nn.Module = catalog.build(part, settings, signature)
+    return model
+
+
+def optimizer_names() -> dict[str, type[Optimizer]]:
+    """torch's optimizers by their names in lower case."""
+    return {
+        name.lower(): value
+        for name, value in vars(torch.optim).items()
+        if inspect.isclass(value) and issubclass(value, Optimizer) and value is not Optimizer
+    }
+
+
+def build_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
+    """One of torch's optimizers over a model's parameters.
+
+    Weight decay is kept off vectors (biases and the scales of normalisations), where it
+    only does harm.
+
+    Args:
+        model: At least one of its parameters must be trainable.
+        settings: ``name`` in lower case and the optimizer's own arguments.
+
+    Raises:
+        SettingError: There is no such optimizer or argument, or nothing to train.
+    """
+    rest = dict(settings)
+    known = optimizer_names()
+    name = str(rest.pop("name")).lower()
+    if name not in known:
+        raise SettingError(f"there is no optimizer {name!r}{nearest(name, known)}")
+    arguments = inspect.signature(known[name]).parameters
+    for key in rest:
+        if key not in arguments or key == "params":
+            choices = [each for each in arguments if each != "params"]
+            raise SettingError(f"{name} has no setting {key!r}{nearest(key, choices)}")
+    parameters = [each for each in model.parameters() if each.requires_grad]
+    if not parameters:
+        raise SettingError("the model has no parameter to train: all are frozen")
+    if "fused" in arguments and parameters[0].device.type in _FUSED:
+        rest.setdefault("fused", True)
+    groups: list[dict[str, Any]] = [{"params": parameters}]
+    if rest.get("weight_decay"):
+        groups = [
+            {"params": [each for each in parameters if each.ndim >= 2]},
+            {"params": [each for each in parameters if each.ndim < 2], "weight_decay": 0.0},
+        ]
+    try:
+        return known[name]([group for group in groups if group["params"]], **rest)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"{name}: {error}") from None
+
+
+def build_controller(part: Part, learning_rate: float) -> Controller:
+    """The controller of a recipe, or the plain default."""
+    found = catalog.find("controllers", part.name or DEFAULT_CONTROLLER)
+    controller: Controller = catalog.build(found, part.settings, learning_rate)
+    return controller
+
+
+def build_monitors() -> list[Monitor]:
+    """Every monitor on the shelf, with its defaults."""
+    return [part() for _, part in catalog.parts("monitors")]

@@ -1,0 +1,535 @@
+"""The main job: from data to a trained, measured, saved and explained model."""
+
+from __future__ import annotations
+
+import platform
+import random
+import time as wall
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import nn
+
+import paceline
+from paceline.core.clock import Clock, WallClock
+from paceline.core.duration import to_seconds
+from paceline.core.errors import RunError, SettingError
+from paceline.core.ledger import Ledger
+from paceline.core.progress import Progress, Silence
+from paceline.core.recipe import Recipe, differences, read_recipe, recipe_from
+from paceline.jobs.assemble import (
+    build_controller,
+    build_model,
+    build_monitors,
+    build_optimizer,
+)
+from paceline.jobs.folder import RunFolder, choose_folder
+from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
+from paceline.jobs.prepare import Batches, Prepared, name_of, prepare
+from paceline.jobs.run import Run
+from paceline.models.base import Standardised
+from paceline.report.page import write_page
+from paceline.tasks.base.baselines import measure_baselines
+from paceline.train.budget import allowance
+from paceline.train.judge import Average, answers
+from paceline.train.loop import Loop, Plan
+from paceline.train.precision import Precision, choose_precision, find_device
+from paceline.train.transaction import RandomStates, Transaction, Vault, need_space, write_tensors
+from paceline.train.update import Loss, Updater
+
+_COPIES_ON_DISK = 4
+
+
+def fit(
+    data: Any,
+    *,
+    target: str | None = None,
+    task: str | None = None,
+    model: nn.Module | str | None = None,
+    loss: Loss | None = None,
+    validation: Any = None,
+    test: Any = None,
+    seed: int | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    time: float | str | None = None,
+    out: Path | str | None = None,
+    resume: bool = False,
+    baselines: bool | None = None,
+    skip_bad: bool | None = None,
+    device: str | None = None,
+    recipe: Path | str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    assignments: tuple[str, ...] = (),
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+    started: float | None = None,
+) -> Run:
+    """Trains a model on data that nobody prepared for it.
+
+    Args:
+        data: ``"digits"``, the path of a folder, an archive, an ``.npz``, a CSV or Parquet
+            file; a DataFrame; arrays ``(x, y)``; a Dataset or DataLoader of your own with
+            items ``(*inputs, target)``.
+        target: The column to predict, of a table.
+        task: A task (``image``, ``tabular``, ``tensors``) or a goal (``classification``,
+            ``regression``); found from the data when left out.
+        model: A name on the models shelf, or a network of your own.
+        loss: A loss of your own, ``loss(output, targets)``, mean over the batch.
+        validation: A dataset or loader to choose weights by, beside one of your own.
+        test: A test part: likewise, or a path.
+        seed: Of the division, the weights, the order and the augmentation.
+        steps: Budget in updates.
+        epochs: Budget in passes over the training examples.
+        time: Budget as seconds or ``"10m"``, testing and saving included.
+        out: The run's directory; a new one under ``paceline-runs`` when left out.
+        resume: Go on with the run in ``out``, with the settings that it was begun with.
+        baselines: Measure plain baselines too.
+        skip_bad: Leave out files that cannot be read.
+        device: ``auto``, ``cpu``, ``cuda``, ``mps``.
+        recipe: A TOML file with settings.
+        settings: Settings by dotted name, such as ``{"loop.clip": 1.0}``.
+        assignments: The same as text, ``"loop.clip=1.0"``.
+        progress: Told how it goes; nobody when left out.
+        clock: Tells seconds; the machine's when left out.
+        started: What the clock said when the time budget began to run.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        PacelineError: Something that a person can put right; one line.
+    """
+    overrides: dict[str, Any] = dict(settings or {}) | {
+        "target": target,
+        "task.name": task,
+        "model.name": model if isinstance(model, str) else None,
+        "seed": seed,
+        "budget.steps": steps,
+        "budget.epochs": epochs,
+        "budget.seconds": None if time is None else to_seconds(time),
+        "baselines": baselines,
+        "data.skip_bad": skip_bad,
+        "loop.device": device,
+    }
+    clock = clock or WallClock()
+    request = Request(
+        data=data,
+        model=model if isinstance(model, nn.Module) else None,
+        loss=loss,
+        validation=validation,
+        test=test,
+        recipe=read_recipe(Path(recipe) if recipe else None, assignments, overrides),
+        out=None if out is None else Path(out),
+        resume=resume,
+        progress=progress or Silence(),
+        clock=clock,
+        started=clock.now() if started is None else started,
+    )
+    outside = Transaction(random=RandomStates())
+    before = outside.capture()
+    try:
+        return _Job(request).run()
+    finally:
+        outside.restore(before)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a person asked for."""
+
+    data: Any
+    model: nn.Module | None
+    loss: Loss | None
+    validation: Any
+    test: Any
+    recipe: Recipe
+    out: Path | None
+    resume: bool
+    progress: Progress
+    clock: Clock
+    started: float
+
+
+class _Job:
+    """One run from data to report, in the order in which a person would do it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request, self.recipe = request, request.recipe
+        self.folder, self.goes_on = choose_folder(
+            request.out, name_of(request.data), resume=request.resume
+        )
+        self.device = find_device(self.recipe.loop.device)
+        self.precision = choose_precision(self.recipe.loop.precision, self.device)
+        self.cpu_began = wall.process_time()
+
+    def run(self) -> Run:
+        if self.goes_on:
+            self._refuse_other_settings()
+            if self.folder.facts.get("state") == "finished":
+                self._say(f"{self.folder.path} is finished already")
+                return Run(self.folder.path)
+        material, prepared = self._material()
+        self._refuse_other_data(material)
+        self._seed()
+        self.network_settings, network = self._network(material)
+        self._check_space(network)
+        self._begin(material, network)
+        with Ledger(self.folder.ledger_file) as self.ledger:
+            if not self.goes_on:
+                self._write_settings(material)
+            measured = self._baselines(prepared)
+            self._seed()
+            return self._train(material, network, measured)
+
+    def _train(self, material: Material, network: nn.Module, measured: dict[str, Any]) -> Run:
+        loop = self._loop(material, network)
+        if self.goes_on and loop.resume():
+            self._say(f"going on from step {loop.step}")
+        stopped = loop.run()
+        result = self._result(material, network, loop, measured)
+        self._save_result(network, loop, result)
+        write_page(self.folder.path)
+        if stopped == "interrupted":
+            self._say(f"stopped by hand and saved at step {loop.step}; go on with --resume")
+        return Run(self.folder.path, model=self.request.model, device=str(self.device))
+
+    # --- before training
+
+    def _material(self) -> tuple[Material, Prepared | None]:
+        request = self.request
+        if is_own(request.data):
+            material = from_own(
+                request.data,
+                self.recipe,
+                self.device,
+                model=request.model,
+                loss=request.loss,
+                validation=request.validation,
+                test=request.test,
+            )
+            prepared = None
+        else:
+            if request.validation is not None:
+                raise SettingError("validation= goes with a Dataset or DataLoader of your own")
+            prepared = prepare(request.data, self.recipe, request.progress, test=request.test)
+            material = from_prepared(prepared, self.recipe, self.device, request.loss)
+        for note in material.notes:
+            request.progress.warn(note)
+        sizes = ", ".join(f"{count} {part}" for part, count in material.counts.items())
+        self._say(f"{material.task_name} {material.goal.name}: {sizes} examples")
+        return material, prepared
+
+    def _network(self, material: Material) -> tuple[dict[str, Any], nn.Module]:
+        own, part = self.request.model, self.recipe.model
+        if own is not None:
+            kept: dict[str, Any] = {"name": f"{OWN}:{type(own).__name__}", "settings": {}}
+            known = material.signature
+            network = own if known is None else Standardised(own, known)
+        else:
+            assert material.signature is not None and material.task is not None
+            name = part.name or material.task.default_model
+            kept = {"name": name, "settings": part.settings}
+            network = build_model(material.signature, name, part.settings)
+        if material.signature is not None:
+            kept["signature"] = material.signature.to_json()
+        kept["parameters"] = sum(each.numel() for each in network.parameters())
+        layout = torch.channels_last if self.recipe.loop.channels_last else torch.preserve_format
+        return kept, network.to(self.device, memory_format=layout)
+
+    def _check_space(self, network: nn.Module) -> None:
+        self.folder.make()
+        size = sum(each.nbytes for each in network.state_dict().values())
+        need_space(self.folder.path, _COPIES_ON_DISK * 4 * size)
+
+    def _begin(self, material: Material, network: nn.Module) -> None:
+        if self.goes_on:
+            return
+        task = {"name": material.task_name, "goal": material.goal.to_json()}
+        if material.task is not None:
+            task["state"] = material.task.to_json()
+        self.folder.write(
+            name=self.folder.path.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            paceline=paceline.__version__,
+            state="training",
+            place=_place(self.request.data),
+            recipe=self.recipe.model_dump(),
+            data={"notes": list(material.notes)} | material.facts,
+            task=task,
+            model=self.network_settings,
+        )
+
+    def _refuse_other_settings(self) -> None:
+        facts = self.folder.read()
+        changed = differences(recipe_from(facts["recipe"]), self.recipe)
+        if changed:
+            raise RunError(
+                f"{self.folder.path} was begun with other settings ({'; '.join(changed[:5])});"
+                " give the same ones, or choose another --out"
+            )
+
+    def _refuse_other_data(self, material: Material) -> None:
+        if not self.goes_on:
+            return
+        began = self.folder.facts["data"]["fingerprint"]
+        if material.facts["fingerprint"] != began:
+            raise RunError(
+                f"{self.folder.path} was begun with other data ({self.folder.facts['place']});"
+                " give the same, or choose another --out"
+            )
+
+    def _seed(self) -> None:
+        seed = self.recipe.seed
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+
+    def _write_settings(self, material: Material) -> None:
+        self._note("setting", "recipe", self.recipe.model_dump(mode="json"))
+        self._note("setting", "environment", _environment(self.device))
+        for line in material.notes:
+            self._note("warning", "data", {"why": line}, source="data")
+        self._decide("task", material.task_name, self.recipe.task.name, material.facts)
+        self._decide("goal", material.goal.name, None, {"outputs": material.goal.outputs})
+        self._decide(
+            "precision",
+            self.precision.name,
+            None,
+            {"device": str(self.device)},
+            reason=self.precision.reason,
+            choices=["fp32", "bf16", "fp16"],
+        )
+        self._decide("data", material.residence, None, material.counts)
+        self._decide(
+            "model",
+            self.network_settings["name"],
+            self.recipe.model.name,
+            {"parameters": self.network_settings["parameters"]},
+        )
+
+    def _baselines(self, prepared: Prepared | None) -> dict[str, Any]:
+        if "baselines" in self.folder.facts:
+            kept: dict[str, Any] = self.folder.facts["baselines"]
+            return kept
+        measured: dict[str, Any] = {}
+        if self.recipe.baselines and prepared is not None and prepared.counts["test"]:
+            measured = self._measure_baselines(prepared)
+        self.folder.write(baselines=measured)
+        return measured
+
+    def _measure_baselines(self, prepared: Prepared) -> dict[str, Any]:
+        task, parts = prepared.task, prepared.parts
+        assert parts.train.targets is not None and parts.test.targets is not None
+        found = measure_baselines(
+            task.goal,
+            task.features(parts.train),
+            parts.train.targets,
+            task.features(parts.test),
+            parts.test.targets,
+            seed=self.recipe.seed,
+            progress=self.request.progress,
+        )
+        for name, baseline in found.items():
+            for metric, value in baseline.metrics.items():
+                self._note("result", metric, {"seconds": baseline.seconds}, name, value)
+        return {
+            name: {
+                "metrics": _public(baseline.metrics),
+                "note": baseline.note,
+                "seconds": baseline.seconds,
+            }
+            for name, baseline in found.items()
+        }
+
+    # --- training
+
+    def _loop(self, material: Material, network: nn.Module) -> Loop:
+        recipe, loop = self.recipe, self.recipe.loop
+        optimizer = self._optimizer(material, network)
+        controller = build_controller(recipe.controller, float(optimizer.param_groups[0]["lr"]))
+        compiled = torch.compile(network) if loop.compile else network
+        updater = Updater(
+            network=compiled,  # type: ignore[arg-type] # compile gives the same callable
+            loss=material.loss,
+            optimizer=optimizer,
+            feed=material.feed,
+            precision=self.precision,
+            accumulate=loop.accumulate,
+            clip=loop.clip,
+            channels_last=loop.channels_last,
+            augment=material.augment,
+            seed=recipe.seed,
+        )
+        counts = material.counts
+        plan = Plan(
+            model=network,
+            updater=updater,
+            controller=controller,
+            monitors=build_monitors(),
+            validate=_validator(material, self.precision),
+            measure=material.goal,
+            average=Average(network, loop.average) if loop.average else None,
+            allowance=allowance(
+                recipe.budget,
+                examples=material.feed.examples,
+                batch_size=updater.examples,
+                default_epochs=material.defaults["epochs"],
+                begun_seconds=self._elapsed(),
+            ),
+            validations=loop.validations,
+            save_seconds=loop.save_seconds,
+            test_validations=counts["test"] / max(counts["validation"], 1),
+        )
+        return Loop(
+            plan,
+            ledger=self.ledger,
+            vault=Vault(self.folder.checkpoints),
+            clock=self.request.clock,
+            started=self.request.started,
+            progress=self.request.progress,
+        )
+
+    def _optimizer(self, material: Material, network: nn.Module) -> torch.optim.Optimizer:
+        default = dict(material.defaults["optimizer"])
+        wanted = self.recipe.optimizer
+        if wanted.name is not None and wanted.name != default["name"]:
+            default = {"name": wanted.name}
+        return build_optimizer(network, default | wanted.settings)
+
+    # --- after training
+
+    def _result(
+        self, material: Material, network: nn.Module, loop: Loop, measured: dict[str, Any]
+    ) -> dict[str, Any]:
+        if loop.best.weights:
+            network.load_state_dict(loop.best.weights)
+            self._decide_weights(loop)
+        tested: dict[str, float] = {}
+        if material.test is not None and loop.stopped != "interrupted":
+            tested = _measured(material, network, material.test, self.precision)
+        for name, value in tested.items():
+            self._note("result", name, {}, "test", value, step=loop.step)
+        return {
+            "test": tested,
+            "validation": _public(loop.best.metrics or {}),
+            "baselines": {name: each["metrics"] for name, each in measured.items()},
+            "baseline_notes": {
+                name: each["note"] for name, each in measured.items() if each["note"]
+            },
+            "steps": loop.step,
+            "best_step": loop.best.step or loop.step,
+            "seconds": self._elapsed(),
+            "cpu_seconds": wall.process_time() - self.cpu_began,
+            "stopped": loop.stopped,
+        }
+
+    def _decide_weights(self, loop: Loop) -> None:
+        detail = {
+            "chosen": f"those of step {loop.best.step}",
+            "seen": loop.best.metrics,
+            "reason": "best on the validation examples",
+        }
+        self._note("decision", "weights", detail, "judge", step=loop.step)
+
+    def _save_result(self, network: nn.Module, loop: Loop, result: dict[str, Any]) -> None:
+        digest = write_tensors(self.folder.model_file, network.state_dict(), {"step": loop.step})
+        result["seconds"] = self._elapsed()
+        self._note("event", loop.stopped, {}, step=loop.step)
+        self.ledger.flush()
+        self.folder.write(
+            state="interrupted" if loop.stopped == "interrupted" else "finished",
+            sha256={self.folder.model_file.name: digest},
+            result=result,
+        )
+
+    # --- words
+
+    def _elapsed(self) -> float:
+        return self.request.clock.now() - self.request.started
+
+    def _say(self, line: str) -> None:
+        self.request.progress.say(line)
+
+    def _note(
+        self,
+        kind: Any,
+        name: str,
+        detail: Mapping[str, Any],
+        source: str = "fit",
+        value: float | None = None,
+        step: int = 0,
+    ) -> None:
+        self.ledger.write(
+            kind,
+            step=step,
+            seconds=self._elapsed(),
+            source=source,
+            name=name,
+            value=value,
+            detail=detail,
+        )
+
+    def _decide(
+        self,
+        name: str,
+        chosen: Any,
+        asked: Any,
+        seen: Mapping[str, Any],
+        *,
+        reason: str = "",
+        choices: list[str] | None = None,
+    ) -> None:
+        reason = reason or ("as set" if asked else "found from the data")
+        detail = {"chosen": chosen, "seen": dict(seen), "choices": choices, "reason": reason}
+        self._note("decision", name, detail)
+
+
+def _validator(
+    material: Material, precision: Precision
+) -> Callable[[nn.Module], dict[str, float]] | None:
+    batches = material.validation
+    if batches is None:
+        return None
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        given, wanted = answers(network, batches(), material.goal, precision)
+        return material.goal.metrics(given, wanted)
+
+    return validate
+
+
+def _measured(
+    material: Material, network: nn.Module, batches: Batches, precision: Precision
+) -> dict[str, float]:
+    given, wanted = answers(network, batches(), material.goal, precision)
+    return _public(material.goal.metrics(given, wanted))
+
+
+def _public(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name != "loss"}
+
+
+def _place(data: Any) -> str:
+    return str(data) if isinstance(data, (str, Path)) else type(data).__name__
+
+
+def _environment(device: torch.device) -> dict[str, Any]:
+    return {
+        "paceline": paceline.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor(),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,233 @@
+"""From data of any kind to batches, a task and what is known about both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from paceline.core import catalog
+from paceline.core.errors import DataError, SettingError, nearest
+from paceline.core.progress import Progress
+from paceline.core.recipe import Recipe
+from paceline.data.base import Batch, Corpus, Examples, LazyImages, Opening
+from paceline.data.base.batches import Feed, Order, ResidentFeed, Rows, StreamedFeed, to_batch
+from paceline.data.base.locate import open_source
+from paceline.data.base.split import Parts, split
+from paceline.tasks.base import Encoded, Goal, Task, find_goal
+
+Batches = Callable[[], Iterator[Batch]]
+GOALS = ("classification", "regression")
+MEASURED_AT_ONCE = 512
+_RESIDENT_SHARE = 0.5
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """Data and task, ready for a loop.
+
+    Attributes:
+        task_name: Name of the part.
+        task: What is learnt.
+        train: Training examples, encoded.
+        validation: Batches to choose weights by, or None.
+        test: Batches to measure the result on, or None.
+        counts: Examples in each part.
+        facts: What was found, for ``run.json`` and the ledger.
+        notes: Warnings for a person.
+        parts: The raw examples, for the baselines.
+    """
+
+    name: str
+    task_name: str
+    task: Task
+    train: Encoded
+    validation: Encoded
+    test: Encoded
+    counts: dict[str, int]
+    facts: dict[str, Any]
+    notes: tuple[str, ...]
+    parts: Parts = field(repr=False)
+
+
+def prepare(data: Any, recipe: Recipe, progress: Progress, *, test: Any = None) -> Prepared:
+    """Opens data, finds the task and the goal, divides and encodes.
+
+    Raises:
+        DataError: The data cannot be used; says what, where and what would be right.
+        SettingError: The task does not exist or does not fit the data.
+    """
+    opening = Opening(target=recipe.target, skip_bad=recipe.data.skip_bad, progress=progress)
+    source_name, source, place = open_source(data, opening)
+    corpus = source.read(place, opening)
+    if test is not None:
+        corpus = _with_test(corpus, test, opening)
+    task_name, wanted = choose_task(corpus.kind, recipe.task.name)
+    settings = recipe.task.settings
+    goal = _goal(corpus, settings.pop("goal", wanted), settings)
+    parts = split(
+        corpus,
+        goal.name,
+        seed=recipe.seed,
+        validation=recipe.data.validation,
+        test=recipe.data.test,
+    )
+    part = catalog.find("tasks", task_name)
+    known = _settings_of(part)
+    for name in settings:
+        if name not in known:
+            raise SettingError(f"{task_name} has no setting {name!r}{nearest(name, known)}")
+    task: Task = part.from_corpus(corpus, parts.train, goal, **settings)
+    encoded = [task.encode(part) for part in (parts.train, parts.validation, parts.test)]
+    counts = {
+        "train": len(parts.train),
+        "validation": len(parts.validation),
+        "test": len(parts.test),
+    }
+    return Prepared(
+        name=corpus.name,
+        task_name=task_name,
+        task=task,
+        train=encoded[0],
+        validation=encoded[1],
+        test=encoded[2],
+        counts=counts,
+        facts={
+            "source": source_name,
+            "kind": corpus.kind,
+            "fingerprint": corpus.fingerprint,
+            "test_part": "of the source" if corpus.test is not None else "split off by seed",
+            **counts,
+            **corpus.facts,
+        },
+        notes=(*corpus.notes, *parts.notes, *task.notes()),
+        parts=parts,
+    )
+
+
+def _with_test(corpus: Corpus, place: Any, opening: Opening) -> Corpus:
+    from dataclasses import replace
+
+    _, source, found = open_source(place, opening)
+    other = source.read_inputs(found, opening)
+    if other.targets is None:
+        raise DataError(
+            f"the test part {place} has no targets; it needs the column {opening.target!r}"
+        )
+    return replace(corpus, test=other)
+
+
+def _settings_of(part: type[Any]) -> set[str]:
+    return set(catalog.settings(part)) | {"smoothing"}
+
+
+def choose_task(kind: str, wanted: str | None) -> tuple[str, str | None]:
+    """The task's name and the goal that was asked for, from ``--task``.
+
+    ``--task`` names a task (``image``) or a goal (``regression``).
+
+    Raises:
+        SettingError: There is no such task or goal, or it cannot learn from this kind.
+    """
+    if wanted is not None and wanted not in GOALS:
+        part = catalog.find("tasks", wanted) if ":" in wanted else _task_named(wanted)
+        if kind not in part.kinds:
+            fits = [name for name, each in catalog.parts("tasks") if kind in each.kinds]
+            raise SettingError(
+                f"--task {wanted} learns from {' or '.join(part.kinds)}, but the data are of the"
+                f" kind {kind}; for those there is {', '.join(fits)}"
+            )
+        return wanted, None
+    for name, part in catalog.parts("tasks"):
+        if kind in part.kinds:
+            return name, wanted
+    raise DataError(f"no task learns from data of the kind {kind!r}")
+
+
+def _task_named(name: str) -> type[Task]:
+    known = catalog.names("tasks")
+    if name not in known:
+        raise SettingError(f"there is no task {name!r}{nearest(name, [*known, *GOALS])}")
+    return catalog.find("tasks", name)
+
+
+def _goal(corpus: Corpus, wanted: str | None, settings: dict[str, Any]) -> Goal:
+    targets = corpus.train.targets
+    if targets is None:
+        raise DataError("there are no targets to learn; name them with --target")
+    smoothing = settings.pop("smoothing", 0.0)
+    return find_goal(targets, wanted, smoothing=smoothing)
+
+
+def feed_of(
+    encoded: Encoded, recipe: Recipe, *, batch_size: int, device: torch.device
+) -> tuple[Feed, str]:
+    """Training batches on the device, and in words where the data lie."""
+    assert encoded.targets is not None
+    order = Order(examples=len(encoded), batch_size=min(batch_size, len(encoded)), seed=recipe.seed)
+    inputs = encoded.inputs
+    if recipe.data.resident == "always":
+        inputs = tuple(_loaded(part) for part in inputs)
+    if recipe.data.resident != "never" and _fits(inputs, device):
+        tensors = tuple(part.to(device) for part in inputs)
+        return ResidentFeed(tensors, encoded.targets.to(device), order), f"kept on {device}"
+    workers = _workers(recipe.data.workers)
+    rows = Rows(inputs, encoded.targets)
+    return StreamedFeed(
+        rows, order, device=device, workers=workers
+    ), f"streamed by {workers} workers"
+
+
+def _loaded(part: Any) -> Any:
+    return torch.from_numpy(part.load()) if isinstance(part, LazyImages) else part
+
+
+def _fits(inputs: tuple[Any, ...], device: torch.device) -> bool:
+    if not all(isinstance(part, Tensor) for part in inputs):
+        return False
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return sum(part.nbytes for part in inputs) < _RESIDENT_SHARE * free
+
+
+def _workers(wanted: int | None) -> int:
+    import os
+
+    return min(8, max(1, (os.cpu_count() or 2) - 1)) if wanted is None else wanted
+
+
+def batches_of(encoded: Encoded, device: torch.device) -> Batches | None:
+    """Batches to measure on, in order; None where there are no examples."""
+    if len(encoded) == 0 or encoded.targets is None:
+        return None
+    targets = encoded.targets
+    if all(isinstance(part, Tensor) for part in encoded.inputs):
+
+        def in_order() -> Iterator[Batch]:
+            for start in range(0, len(encoded), MEASURED_AT_ONCE):
+                cut = slice(start, start + MEASURED_AT_ONCE)
+                inputs = tuple(part[cut].to(device) for part in encoded.inputs)
+                yield Batch(inputs=inputs, targets=targets[cut].to(device))
+
+        return in_order
+
+    loader: DataLoader[Any] = DataLoader(
+        Rows(encoded.inputs, targets), batch_size=MEASURED_AT_ONCE, num_workers=0
+    )
+    return lambda: (to_batch(item, device) for item in loader)
+
+
+def name_of(data: Any) -> str:
+    """A short name for data, fit for a folder."""
+    if isinstance(data, (str, Path)):
+        path = Path(data)
+        return path.name.split(".")[0] or path.resolve().name
+    return type(data).__name__.lower()

@@ -1,0 +1,1 @@
+"""Numbers read off a step. A file here is a monitor."""

@@ -1,0 +1,1 @@
+"""The one loop, its transactions, and the precision it computes in."""
