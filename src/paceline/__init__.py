@@ -1,8 +1,8 @@
 """Trains PyTorch models with small deterministic agents that set their own pace.
 
-    import paceline
-    run = paceline.fit("digits")
-    run.test["accuracy"], run.predict(x)
+import paceline
+run = paceline.fit("digits")
+run.test["accuracy"], run.predict(x)
 """
 
 from __future__ import annotations

@@ -112,6 +112,8 @@ def _typed(owner: str, name: str, value: Any, hint: Any) -> Any:
 
 def _outside(name: str) -> type[Any]:
     module_name, _, class_name = name.partition(":")
+    if not module_name or module_name.startswith("."):
+        raise SettingError(f"{name}: write it as package.module:Class")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -19,6 +19,8 @@ def to_seconds(text: str | float) -> float:
     >>> to_seconds("1h30m"), to_seconds("10m"), to_seconds(2.5)
     (5400.0, 600.0, 2.5)
     """
+    if isinstance(text, (int, float)) and 0 < text < float("inf"):
+        return float(text)
     compact = str(text).strip().lower().replace(" ", "")
     found = _PART.findall(compact)
     if not found or "".join(number + unit for number, unit in found) != compact:
@@ -35,7 +37,7 @@ def in_words(seconds: float) -> str:
     >>> in_words(0.2), in_words(75), in_words(5400)
     ('0.2 s', '1 min 15 s', '1 h 30 min')
     """
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

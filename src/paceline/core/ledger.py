@@ -80,9 +80,8 @@ class Ledger:
             self._file.execute("PRAGMA journal_mode = WAL")
             self._file.execute("PRAGMA synchronous = NORMAL")
             self._file.executescript(_SCHEMA)
-            (self._last,) = self._file.execute(
-                "SELECT coalesce(max(id), 0) FROM entries"
-            ).fetchone()
+            newest = self._file.execute("SELECT coalesce(max(id), 0) FROM entries").fetchone()
+            self._last = int(newest[0])
         except sqlite3.DatabaseError as error:
             raise StorageError(f"cannot open the ledger {path}: {error}") from error
         self._held: list[tuple[Any, ...]] = []
@@ -100,7 +99,7 @@ class Ledger:
     ) -> int:
         """Adds one row (held back until ``flush``) and gives its id."""
         self._last += 1
-        text = json.dumps(detail or {}, default=str)
+        text = json.dumps(detail, default=str) if detail else "{}"
         self._held.append((self._last, kind, step, seconds, source, name, value, text))
         return self._last
 
@@ -177,7 +176,7 @@ def read_ledger(path: Path, *, kind: Kind | None = None, name: str | None = None
             return list(_read(file, kind, name))
         finally:
             file.close()
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, ValueError) as error:
         raise RunError(f"the ledger {path} cannot be read: {error}") from error
 
 

@@ -63,7 +63,9 @@ class LoopSettings(_Section):
     channels_last: bool = Field(default=True, description="memory format of images")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
     validations: int = Field(default=20, ge=1, description="times to validate in a run")
-    save_seconds: float = Field(default=30.0, ge=0, description="longest work a kill can lose")
+    save_seconds: float = Field(
+        default=30.0, ge=0, description="longest work a kill can lose; 0 saves every step"
+    )
 
 
 @final

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,16 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    # NumPy reads old headers token by token.
+    tokenize.TokenError,
+)
 
 
 @final
@@ -69,7 +80,7 @@ class _Arrays(Mapping[str, Any]):
                     return np.lib.format.read_array(file, allow_pickle=False)
         except DataError:
             raise
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+        except _BROKEN as error:
             reason = str(error).splitlines()[0] if str(error) else repr(error)
             raise DataError(f"{self._path}: the array {name} is damaged: {reason}") from None
 
@@ -98,6 +109,4 @@ class _Arrays(Mapping[str, Any]):
         size = math.prod(shape) * dtype.itemsize
         refuse_too_large(where, size)
         if begin + size != self._sizes[name]:
-            raise DataError(
-                f"{where} announces {size} bytes but holds {self._sizes[name] - begin}"
-            )
+            raise DataError(f"{where} announces {size} bytes but holds {self._sizes[name] - begin}")

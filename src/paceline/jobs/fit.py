@@ -28,14 +28,14 @@ from paceline.jobs.assemble import (
     build_monitors,
     build_optimizer,
 )
-from paceline.jobs.folder import RunFolder, choose_folder
+from paceline.jobs.folder import choose_folder
 from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
 from paceline.jobs.prepare import Batches, Prepared, name_of, prepare
 from paceline.jobs.run import Run
 from paceline.models.base import Standardised
 from paceline.report.page import write_page
 from paceline.tasks.base.baselines import measure_baselines
-from paceline.train.budget import allowance
+from paceline.train.budget import affordable_validations, allowance
 from paceline.train.judge import Average, answers
 from paceline.train.loop import Loop, Plan
 from paceline.train.precision import Precision, choose_precision, find_device
@@ -240,8 +240,10 @@ class _Job:
         if material.signature is not None:
             kept["signature"] = material.signature.to_json()
         kept["parameters"] = sum(each.numel() for each in network.parameters())
-        layout = torch.channels_last if self.recipe.loop.channels_last else torch.preserve_format
-        return kept, network.to(self.device, memory_format=layout)
+        network = network.to(self.device)
+        if self.recipe.loop.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch
+        return kept, network
 
     def _check_space(self, network: nn.Module) -> None:
         self.folder.make()
@@ -368,6 +370,13 @@ class _Job:
             seed=recipe.seed,
         )
         counts = material.counts
+        allowed = allowance(
+            recipe.budget,
+            examples=material.feed.examples,
+            batch_size=updater.examples,
+            default_epochs=material.defaults["epochs"],
+            begun_seconds=self._elapsed(),
+        )
         plan = Plan(
             model=network,
             updater=updater,
@@ -376,14 +385,13 @@ class _Job:
             validate=_validator(material, self.precision),
             measure=material.goal,
             average=Average(network, loop.average) if loop.average else None,
-            allowance=allowance(
-                recipe.budget,
-                examples=material.feed.examples,
+            allowance=allowed,
+            validations=affordable_validations(
+                loop.validations,
+                steps=allowed.steps,
                 batch_size=updater.examples,
-                default_epochs=material.defaults["epochs"],
-                begun_seconds=self._elapsed(),
+                validation_examples=counts["validation"],
             ),
-            validations=loop.validations,
             save_seconds=loop.save_seconds,
             test_validations=counts["test"] / max(counts["validation"], 1),
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -122,6 +123,7 @@ def from_own(
         workers = recipe.data.workers or 0
         feed = StreamedFeed(data, order, device=device, workers=workers)
         residence = f"from your dataset, {workers} workers"
+    counts = {"train": train, "validation": _length(validation), "test": _length(test)}
     goal = _goal_of(validation if validation is not None else data, model, recipe, device)
     return Material(
         name=type(data).__name__.lower(),
@@ -135,8 +137,9 @@ def from_own(
         residence=residence,
         validation=_batches(validation, device),
         test=_batches(test, device),
-        counts={"train": train, "validation": _length(validation), "test": _length(test)},
-        facts={"source": OWN, "kind": OWN, "fingerprint": f"{type(data).__name__}:{train}"},
+        counts=counts,
+        facts={"source": OWN, "kind": OWN, "fingerprint": f"{type(data).__name__}:{train}"}
+        | counts,
         notes=notes,
         defaults={
             "epochs": 10.0,
@@ -149,8 +152,6 @@ def from_own(
 def _divided(
     data: Dataset[Any], validation: Any, test: Any, recipe: Recipe
 ) -> tuple[Dataset[Any], Any, Any]:
-    import numpy as np
-
     count = _length(data)
     if count < 1:
         raise DataError("the dataset is empty; at least three examples are needed")
@@ -185,7 +186,8 @@ def _length(data: Any) -> int:
     if data is None:
         return 0
     try:
-        return len(data.dataset if isinstance(data, DataLoader) else data)
+        counted: Any = data.dataset if isinstance(data, DataLoader) else data
+        return len(counted)
     except TypeError:
         raise DataError(
             "an iterable dataset has no length; give a map-style dataset with __len__"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -16,7 +16,7 @@ from paceline.core import catalog
 from paceline.core.errors import DataError, SettingError, nearest
 from paceline.core.progress import Progress
 from paceline.core.recipe import Recipe
-from paceline.data.base import Batch, Corpus, Examples, LazyImages, Opening
+from paceline.data.base import Batch, Corpus, LazyImages, Opening
 from paceline.data.base.batches import Feed, Order, ResidentFeed, Rows, StreamedFeed, to_batch
 from paceline.data.base.locate import open_source
 from paceline.data.base.split import Parts, split
@@ -113,8 +113,6 @@ def prepare(data: Any, recipe: Recipe, progress: Progress, *, test: Any = None) 
 
 
 def _with_test(corpus: Corpus, place: Any, opening: Opening) -> Corpus:
-    from dataclasses import replace
-
     _, source, found = open_source(place, opening)
     other = source.read_inputs(found, opening)
     if other.targets is None:
@@ -195,12 +193,11 @@ def _fits(inputs: tuple[Any, ...], device: torch.device) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return sum(part.nbytes for part in inputs) < _RESIDENT_SHARE * free
+    needed: int = sum(part.nbytes for part in inputs)
+    return needed < _RESIDENT_SHARE * free
 
 
 def _workers(wanted: int | None) -> int:
-    import os
-
     return min(8, max(1, (os.cpu_count() or 2) - 1)) if wanted is None else wanted
 
 

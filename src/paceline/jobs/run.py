@@ -98,6 +98,10 @@ class Run:
             raise RunError(f"the weights of {self.path} do not fit the model: {first}") from None
         return network.to(self._device).eval()
 
+    def detach(self) -> None:
+        """Reads all that is in the directory, so that it may go."""
+        _ = self.task, self.goal, self.model
+
     def predict(self, x: Any) -> Answers:
         """Labels or numbers for new examples, in the words of the training data.
 
@@ -120,6 +124,14 @@ class Run:
             raise DataError("this run predicts numbers; it has no probabilities")
         probabilities: Answers = self._answers(x).double().numpy()
         return probabilities
+
+    def answers(self, x: Any) -> dict[str, list[Any]]:
+        """Answers as JSON values: ``prediction`` and, for classes, its ``probability``."""
+        answer = self._answers(x)
+        found = {"prediction": self.goal.decode(answer).tolist()}
+        if self.goal.name == "classification":
+            found["probability"] = answer.amax(-1).double().tolist()
+        return found
 
     @property
     def classes(self) -> list[Any]:

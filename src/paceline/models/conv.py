@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import ClassVar, final
 
 import torch
@@ -49,9 +50,7 @@ class Conv(Model):
         self.register_buffer("scale", torch.tensor(image.scale).view(1, channels, 1, 1))
         self.stem = _convolution(channels, width)
         sizes = [width * 2**stage for stage in range(depth + 1)]
-        self.stages = nn.Sequential(
-            *(_Stage(before, after) for before, after in zip(sizes, sizes[1:], strict=False))
-        )
+        self.stages = nn.Sequential(*(_Stage(before, after) for before, after in pairwise(sizes)))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * sizes[-1], signature.outputs)
 
@@ -77,7 +76,8 @@ class _Stage(nn.Module):
         hidden = self.widen(hidden)
         if min(hidden.shape[2:]) >= 2:
             hidden = functional.max_pool2d(hidden, 2)
-        return hidden + self.second(self.first(hidden))
+        added: Tensor = hidden + self.second(self.first(hidden))
+        return added
 
 
 def _convolution(before: int, after: int) -> nn.Sequential:

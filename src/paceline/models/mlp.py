@@ -56,5 +56,6 @@ class _Joined(nn.Module):
         self.network = network
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        output: Tensor = self.network(torch.cat([part.flatten(1) for part in inputs], 1))
+        flat = [part.reshape(len(part), -1).float() for part in inputs]
+        output: Tensor = self.network(torch.cat(flat, 1))
         return output

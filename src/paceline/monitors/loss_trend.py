@@ -31,7 +31,7 @@ class LossTrend(Monitor):
     """
 
     def __init__(self, *, memory: float = 20.0) -> None:
-        if memory < 1:
+        if not 1 <= memory < float("inf"):
             raise SettingError(f"memory must be at least 1 step, got {memory:g}")
         self._keep_short, self._keep_long = 1 - 1 / memory, 1 - 0.1 / memory
         self._short = self._long = 0.0
@@ -46,14 +46,14 @@ class LossTrend(Monitor):
         else:
             self._broken += 1
         if not self._steps:
-            return {"loss": loss, "broken_steps": self._broken}
+            return {"loss": loss, "broken_steps": float(self._broken)}
         short = self._short / (1 - self._keep_short**self._steps)
         long = self._long / (1 - self._keep_long**self._steps)
         return {
             "loss": loss,
             "loss_smooth": short,
             "loss_trend": short - long,
-            "broken_steps": self._broken,
+            "broken_steps": float(self._broken),
         }
 
     def state_dict(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Throughput(Monitor):
     """
 
     def __init__(self, *, memory: float = 20.0) -> None:
-        if memory < 1:
+        if not 1 <= memory < float("inf"):
             raise SettingError(f"memory must be at least 1 step, got {memory:g}")
         self._gain = 1 / memory
         self._last: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
@@ -93,8 +94,8 @@ class Image(Task):
     def features(self, examples: Examples) -> np.ndarray[Any, Any]:
         images = examples.inputs
         pixels = images.load() if isinstance(images, LazyImages) else images
-        flat: np.ndarray[Any, Any] = pixels.reshape(len(pixels), -1).astype(np.float32)
-        return flat
+        flat: np.ndarray[Any, Any] = pixels.reshape(len(pixels), math.prod(self.shape))
+        return flat.astype(np.float32)
 
     def augment(self, inputs: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
         images = inputs[0].float()

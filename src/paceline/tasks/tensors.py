@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
@@ -33,6 +34,10 @@ class Tensors(Task):
         return cls(goal, tuple(_field(at, part) for at, part in enumerate(train.inputs)))
 
     def encode(self, examples: Examples) -> Encoded:
+        if len(examples.inputs) != len(self.fields):
+            raise DataError(
+                f"{len(self.fields)} arrays are needed, as in training; got {len(examples.inputs)}"
+            )
         inputs = []
         for field, part in zip(self.fields, examples.inputs, strict=True):
             if part.shape[1:] != field.shape:
@@ -48,7 +53,7 @@ class Tensors(Task):
         return Signature(kind="tensors", inputs=self.fields, outputs=self.goal.outputs)
 
     def features(self, examples: Examples) -> np.ndarray[Any, Any]:
-        flat = [part.reshape(len(part), -1) for part in examples.inputs]
+        flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in examples.inputs]
         joined: np.ndarray[Any, Any] = np.concatenate(flat, 1).astype(np.float32)
         return joined
 

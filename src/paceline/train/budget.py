@@ -61,3 +61,20 @@ def allowance(
         return Allowance(steps=budget.steps, seconds=None)
     epochs = default_epochs if budget.epochs is None else budget.epochs
     return Allowance(steps=max(1, math.ceil(epochs * examples / batch_size)), seconds=None)
+
+
+def affordable_validations(
+    wanted: int, *, steps: int | None, batch_size: int, validation_examples: int
+) -> int:
+    """How often to validate so that it costs a tenth of the training at most.
+
+    A pass forward alone costs a third of a training pass. Where the budget is time the
+    loop sees to it by the clock.
+
+    >>> affordable_validations(20, steps=422, batch_size=128, validation_examples=6000)
+    2
+    """
+    if steps is None or validation_examples == 0:
+        return wanted
+    most = 0.1 * 3 * steps * batch_size / validation_examples
+    return max(1, min(wanted, int(most)))

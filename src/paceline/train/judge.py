@@ -81,7 +81,7 @@ class Average:
 
     def _mix(self, averaged: Any, current: Any, count: Any) -> None:
         decay = min(self._decay, (1 + self._count) / (10 + self._count))
-        get_ema_multi_avg_fn(decay)(averaged, current, count)
+        get_ema_multi_avg_fn(decay)(averaged, current, count)  # type: ignore[no-untyped-call] # torch
 
     def state_dict(self) -> dict[str, Any]:
         """The averaged weights and how many went in."""

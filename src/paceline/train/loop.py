@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from torch import Tensor, nn
@@ -26,8 +26,11 @@ from paceline.train.transaction import RandomStates, Transaction, Vault
 from paceline.train.update import Updater
 
 LAG_STEPS = 8
-RECORDS = 1000
+RECORDS = 300
+TELL_EVERY = 16
 AFTERWARDS_SECONDS = 0.3
+VALIDATION_SHARE = 0.1
+SAVE_SHARE = 0.02
 NAN = float("nan")
 
 
@@ -91,15 +94,15 @@ class Loop:
         self.step, self.stopped = 0, ""
         self._ledger, self._vault, self._clock = ledger, vault, clock
         self._started, self._progress = started, progress
-        self._values: dict[str, float] = {}
         self._validated_at = -1
         self._next_validation = 1
         self._saved_at = self._elapsed()
-        self._save_cost = self._validation_cost = 0.0
+        self._save_cost = self._validation_cost = self._validation_seconds = 0.0
         self._record = _Recorder(ledger)
         self._losses: deque[Tensor] = deque()
         self._lag = 0 if next(plan.model.parameters()).device.type == "cpu" else LAG_STEPS
         self._reason = ""
+        self._reading = self._read({}, self._elapsed())
         members: dict[str, Any] = {
             "model": plan.model,
             "updater": plan.updater,
@@ -135,8 +138,7 @@ class Loop:
         return self.stopped
 
     def _one_step(self) -> None:
-        plan = self.plan
-        reading = self._reading()
+        plan, reading = self.plan, self._reading
         seen = plan.controller.observe(reading)
         steer = plan.controller.decide(seen)
         if steer.learning_rate is not None:
@@ -153,33 +155,41 @@ class Loop:
             gradient_norm=NAN if norm is None else float(norm),
             learning_rate=plan.updater.learning_rate,
         )
-        for monitor in plan.monitors:
-            self._values.update(monitor.read(glimpse))
         if plan.average is not None:
             plan.average.follow(self.step)
-        plan.controller.learn(seen, steer, self._reading())
-        self._record.take(glimpse, self._values, self._progressed())
+        values = dict(reading.values)
+        for monitor in plan.monitors:
+            values.update(monitor.read(glimpse))
+        self._reading = self._read(values, glimpse.elapsed_seconds)
+        plan.controller.learn(seen, steer, self._reading)
+        self._record.take(glimpse, values, self._reading.progress)
         if steer.stop:
             self.stopped = steer.reason or "controller"
 
     def _between_steps(self, interrupted: bool) -> None:
-        done = self._progressed()
+        done = self._reading.progress
         if done >= 1 and not self.stopped:
             self.stopped = "budget"
         if interrupted:
             self.stopped = "interrupted"
-        if not interrupted and (
-            self.stopped or done * self.plan.validations >= self._next_validation
-        ):
+        if not interrupted and (self.stopped or self._validation_is_due(done)):
             self._next_validation = int(done * self.plan.validations) + 1
             self._validate()
         if self.stopped or self._elapsed() - self._saved_at >= self._save_interval():
             self.save()
-        if self.step % 8 == 0 or self.stopped:
-            loss = self._values.get("loss_smooth", NAN)
-            self._progress.advance(
-                "training", done, f"step {self.step} · loss {loss:.4f}{self._score()}"
-            )
+        if self.step % TELL_EVERY == 0 or self.stopped:
+            loss = self._reading.values.get("loss_smooth", NAN)
+            note = f"step {self.step} · loss {loss:.4f}{self._score()}"
+            self._progress.advance("training", done, note)
+
+    def _validation_is_due(self, done: float) -> bool:
+        """In even intervals; where time is the budget, only as often as it can afford."""
+        if done * self.plan.validations < self._next_validation:
+            return False
+        if self.plan.allowance.seconds is None:
+            return True
+        spent = self._elapsed() - self.plan.allowance.begun_seconds
+        return self._validation_seconds <= VALIDATION_SHARE * spent
 
     def _validate(self) -> None:
         plan, began = self.plan, self._elapsed()
@@ -189,12 +199,15 @@ class Loop:
         metrics = plan.validate(model)
         plan.model.train()
         self._validated_at = self.step
-        self._values["validation_loss"] = metrics["loss"]
-        self._values["validations"] = self._values.get("validations", 0) + 1
+        count = self._reading.values.get("validations", 0) + 1
+        heard = {"validation_loss": metrics["loss"], "validations": count}
+        self._reading = replace(self._reading, values={**self._reading.values, **heard})
         for name, value in metrics.items():
             self._record.row("validation", name, value, self.step, self._elapsed())
         self.best.offer(model, metrics, plan.measure, self.step)
-        self._validation_cost = max(self._validation_cost, self._elapsed() - began)
+        took = self._elapsed() - began
+        self._validation_seconds += took
+        self._validation_cost = max(self._validation_cost, took)
 
     def save(self) -> None:
         """Writes a transaction; a disk that is unwilling now is tried again later."""
@@ -218,21 +231,20 @@ class Loop:
         self._saved_at = self._elapsed()
 
     def _save_interval(self) -> float:
-        """Saving may take a fiftieth of the time at most."""
-        return max(self.plan.save_seconds, 50 * self._save_cost)
+        """Saving may take a fiftieth of the time at most, unless every step is to be saved."""
+        wanted = self.plan.save_seconds
+        return wanted and max(wanted, self._save_cost / SAVE_SHARE)
 
-    def _reading(self) -> Reading:
+    def _read(self, values: Mapping[str, float], elapsed_seconds: float) -> Reading:
+        allowed = self.plan.allowance
+        reserve = 0.0 if allowed.seconds is None else self.after_seconds()
         return Reading(
             step=self.step,
-            progress=self._progressed(),
-            total_steps=self.plan.allowance.steps,
-            values=self._values,
-        )
-
-    def _progressed(self) -> float:
-        reserve = self.after_seconds() if self.plan.allowance.seconds is not None else 0.0
-        return self.plan.allowance.progress(
-            step=self.step, elapsed_seconds=self._elapsed(), reserve_seconds=reserve
+            progress=allowed.progress(
+                step=self.step, elapsed_seconds=elapsed_seconds, reserve_seconds=reserve
+            ),
+            total_steps=allowed.steps,
+            values=values,
         )
 
     def after_seconds(self) -> float:
@@ -287,7 +299,7 @@ class Loop:
         return {
             "step": self.step,
             "elapsed_seconds": self._elapsed(),
-            "values": dict(self._values),
+            "values": dict(self._reading.values),
             "validated_at": self._validated_at,
             "next_validation": self._next_validation,
             "reason": self._reason,
@@ -299,17 +311,17 @@ class Loop:
         """Puts back what ``state_dict`` gave; the clock goes on from there."""
         self.step = state["step"]
         self._started = self._clock.now() - state["elapsed_seconds"]
-        self._values = dict(state["values"])
         self._validated_at = state["validated_at"]
         self._next_validation = state["next_validation"]
         self._reason, self.stopped = state["reason"], state["stopped"]
         self._record.load_state_dict(state["record"])
         self._losses.clear()
+        self._reading = self._read(dict(state["values"]), state["elapsed_seconds"])
 
 
 @final
 class _Recorder:
-    """Puts the means of about a thousand stretches of a run into the ledger."""
+    """Puts the means of some hundred stretches of a run into the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

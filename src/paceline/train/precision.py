@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -86,11 +87,8 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
 def cpu_has_bf16() -> bool:
     """Whether this CPU multiplies bfloat16 in hardware (AVX512-BF16, AMX or Arm's BF16)."""
     try:
-        flags = next(
-            line
-            for line in open("/proc/cpuinfo", encoding="utf-8")  # noqa: SIM115, PTH123 # pseudo-file
-            if line.startswith(("flags", "Features"))
-        ).split()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        flags = next(line for line in lines if line.startswith(("flags", "Features"))).split()
     except (OSError, StopIteration):
         return False
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))

@@ -94,13 +94,13 @@ class RandomStates:
     """The state of every random generator of the process: Python, NumPy, torch, its devices."""
 
     def state_dict(self) -> dict[str, Any]:
-        kind, words, position, *rest = np.random.get_state()  # noqa: NPY002 # the user's own
+        kind, words, position, *rest = np.random.get_state()
         state: dict[str, Any] = {
             "python": random.getstate(),
             "numpy": (kind, np.asarray(words).tolist(), position, *rest),
             "torch": torch.get_rng_state(),
         }
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
+        if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # torch
             state["cuda"] = list(torch.cuda.get_rng_state_all())
         if torch.backends.mps.is_available():
             state["mps"] = torch.mps.get_rng_state()
@@ -108,7 +108,7 @@ class RandomStates:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         random.setstate(state["python"])
-        np.random.set_state(state["numpy"])  # noqa: NPY002 # the user's own generator
+        np.random.set_state(state["numpy"])
         torch.set_rng_state(state["torch"])
         if "cuda" in state and torch.cuda.is_available():
             torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])
@@ -153,7 +153,8 @@ class Vault:
         Raises:
             RunError: There are snapshots, and none is whole.
         """
-        entries, trouble = self._entries(), []
+        entries = self._entries()
+        trouble: list[str] = []
         for entry in entries:
             path = self.folder / entry["file"]
             try:
@@ -162,7 +163,8 @@ class Vault:
                 trouble.append(str(error))
         if entries:
             raise RunError(
-                f"no checkpoint in {self.folder} is whole: {trouble[0]}; start again with another --out"
+                f"no checkpoint in {self.folder} is whole: {trouble[0]};"
+                " start again with another --out"
             )
         return None, trouble
 
@@ -170,10 +172,13 @@ class Vault:
         pointer = self.folder / POINTER
         try:
             entries: list[dict[str, Any]] = json.loads(pointer.read_text())["newest_first"]
+            whole = isinstance(entries, list) and all(map(_is_entry, entries))
         except FileNotFoundError:
             return []
         except (OSError, ValueError, KeyError, TypeError):
-            raise RunError(f"{pointer} is damaged; start again with another --out") from None
+            whole = False
+        if not whole:
+            raise RunError(f"{pointer} is damaged; start again with another --out")
         return entries
 
     def _clear_all_but(self, kept: set[str]) -> None:
@@ -222,6 +227,16 @@ def read_snapshot(path: Path, digest: str | None) -> Snapshot:
     return Snapshot(tensors=tensors, values=values)
 
 
+def _is_entry(entry: Any) -> bool:
+    """Whether it is a line of ``last.json``; its file lies in the vault's own folder."""
+    types = {"serial": int, "file": str, "step": int, "sha256": str}
+    return (
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(name), kind) for name, kind in types.items())
+        and Path(entry["file"]).name == entry["file"]
+    )
+
+
 def need_space(folder: Path, size_bytes: int) -> None:
     """Refuses to begin what cannot be saved.
 
@@ -250,6 +265,8 @@ def _unwilling(path: Path, error: SafetensorError) -> StorageError:
 def _taken_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     """JSON values for a nested state; tensors are copied into ``tensors`` by their path."""
     if isinstance(value, Tensor):
+        while path in tensors:  # keys such as 1 and "1" look alike
+            path += "~"
         tensors[path] = value.detach().clone()
         last = value.ndim == 4 and value.is_contiguous(memory_format=torch.channels_last)
         return {"tensor": path, "channels_last": last and not value.is_contiguous()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
+from contextlib import contextmanager
 from typing import Any, Protocol, final
 
 import torch
@@ -156,7 +158,7 @@ class StreamedFeed:
     def _loader(self) -> DataLoader[Any]:
         return DataLoader(
             self._dataset,
-            batch_sampler=_Endless(self._order, self._index),  # type: ignore[arg-type] # endless
+            batch_sampler=_Endless(self._order, self._index),
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
             collate_fn=default_collate,
@@ -188,14 +190,16 @@ class LoaderFeed:
         self.batches = len(loader)
         self.batch_size = max(1, -(-self.examples // max(self.batches, 1)))
         self._loader, self._seed, self._device = loader, seed, device
+        self._chance: Tensor | None = None
         self._index = 0
         self._stream: Iterator[Any] | None = None
 
     def next(self) -> Batch:
-        if self._stream is None or self._index % self.batches == 0:
-            self._begin_epoch()
-        assert self._stream is not None
-        batch = next(self._stream)
+        with self._own_chance():
+            if self._stream is None or self._index % self.batches == 0:
+                self._begin_epoch()
+            assert self._stream is not None
+            batch = next(self._stream)
         self._index += 1
         return to_batch(batch, self._device)
 
@@ -207,14 +211,24 @@ class LoaderFeed:
 
     def _begin_epoch(self) -> None:
         epoch, skipped = divmod(self._index, self.batches)
-        outside = torch.get_rng_state()
-        torch.manual_seed(mixed(self._seed, epoch))
+        torch.default_generator.manual_seed(mixed(self._seed, epoch))
         if isinstance(self._loader.generator, torch.Generator):
             self._loader.generator.manual_seed(mixed(self._seed, epoch, 1))
         self._stream = iter(self._loader)
         for _ in range(skipped):
             next(self._stream)
-        torch.set_rng_state(outside)
+
+    @contextmanager
+    def _own_chance(self) -> Iterator[None]:
+        """Samplers and datasets draw when a batch is asked for, not when an epoch begins."""
+        outside = torch.get_rng_state()
+        if self._chance is not None:
+            torch.set_rng_state(self._chance)
+        try:
+            yield
+        finally:
+            self._chance = torch.get_rng_state()
+            torch.set_rng_state(outside)
 
 
 def to_batch(item: Any, device: torch.device) -> Batch:

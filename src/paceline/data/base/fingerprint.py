@@ -44,7 +44,7 @@ def _add_array(digest: Any, array: np.ndarray[Any, Any]) -> None:
     if array.dtype.hasobject:
         _add(digest, [f"{type(entry).__name__}:{entry}" for entry in array.ravel().tolist()])
     else:
-        digest.update(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def _add_table(digest: Any, table: Any) -> None:

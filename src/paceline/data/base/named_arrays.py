@@ -102,9 +102,9 @@ def as_labels(y: Any, count: int, where: str) -> Array:
     if len(y) != count:
         raise DataError(f"{where}: there are {count} inputs but {len(y)} targets")
     if y.dtype.kind in "iu":
-        return y.astype(np.int64)
+        return np.asarray(y, dtype=np.int64)
     if y.dtype.kind == "f":
-        return y.astype(np.float64)
+        return np.asarray(y, dtype=np.float64)
     if y.dtype.kind == "O":
         return _plain_objects(y)
     if y.dtype.kind not in "bUS":

@@ -24,7 +24,7 @@ from paceline.core.progress import Progress
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Result = TypeVar("Result")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 _ORIENTATION = 0x0112
 _HEAD_BYTES = 65536
 _GREY_MODES = ("1", "L", "I", "F", "LA", "La")
@@ -86,10 +86,12 @@ def fit_image(image: Pixels, shape: tuple[int, int, int]) -> Pixels:
         min(max(1, round(old_width * scale)), width),
     ]
     flat = torch.from_numpy(np.ascontiguousarray(image)).reshape(-1, *image.shape[-3:])
-    scaled = functional.interpolate(flat, size=size, mode="bilinear", antialias=True)
+    # Bytes would do, but torch 2.13 fails on some that are one pixel wide.
+    scaled = functional.interpolate(flat.float(), size=size, mode="bilinear", antialias=True)
+    pixels = scaled.round_().clamp_(0, 255).byte().numpy()
     above, left = (height - size[0]) // 2, (width - size[1]) // 2
     below, right = height - size[0] - above, width - size[1] - left
-    padded = np.pad(scaled.numpy(), ((0, 0), (0, 0), (above, below), (left, right)), mode="edge")
+    padded = np.pad(pixels, ((0, 0), (0, 0), (above, below), (left, right)), mode="edge")
     return padded.reshape(*image.shape[:-2], height, width)
 
 
@@ -118,7 +120,7 @@ def read_header(path: Path) -> Header:
     """
     with _opened(path) as image:
         width, height = image.size
-        if image.format in ("JPEG", "MPO", "TIFF", "WEBP") and _turned(image) >= 5:
+        if image.format in ("JPEG", "MPO", "WEBP") and _turned(image) >= 5:
             width, height = height, width
         grey = image.mode in _GREY_MODES or image.mode.startswith("I;16")
     with path.open("rb") as file:
@@ -137,6 +139,8 @@ def read_image(path: Path, shape: tuple[int, int, int] | None = None) -> Pixels:
         if shape is not None:
             # A JPEG that is far too large is scaled while it is decoded, which is cheaper.
             image.draft(None, (2 * max(shape[1:]), 2 * max(shape[1:])))
+        # Pillow turns a TIFF by itself while it loads it, and then forgets the note.
+        image.load()
         orientation = _turned(image)
         pixels = _upright(_pixels(image), orientation)
     return pixels if shape is None else fit_image(pixels, shape)
@@ -201,8 +205,10 @@ def _narrowed(wide: Any) -> Pixels:
     """16-bit values by their upper byte, fractions from 0 to 1 by their share."""
     if wide.dtype.kind == "f":
         wide = wide * 255 if wide.size and wide.max() <= 1 else wide
-        return np.rint(np.clip(np.nan_to_num(wide), 0, 255)).astype(np.uint8)
-    return np.clip(wide.astype(np.int64) >> 8, 0, 255).astype(np.uint8)
+        narrow = np.rint(np.nan_to_num(wide))
+    else:
+        narrow = wide.astype(np.int64) >> 8
+    return np.asarray(np.clip(narrow, 0, 255), dtype=np.uint8)
 
 
 def in_pool(
@@ -229,6 +235,8 @@ def in_pool(
 def _quiet() -> Iterator[None]:
     """What Pillow warns of is either an error here, or nothing a person must know."""
     library = need("PIL.Image", extra="images", purpose="reading images")
+    # Here and not in the threads, which would get in each other's way.
+    library.init()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", library.DecompressionBombWarning)

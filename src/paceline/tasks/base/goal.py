@@ -101,7 +101,8 @@ class Classification(Goal):
         except KeyError as error:
             label = error.args[0]
             raise DataError(
-                f"the label {label!r} was not among the training examples{nearest(label, self._index)}"
+                f"the label {label!r} was not among the training examples"
+                f"{nearest(label, self._index)}"
             ) from None
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -127,7 +128,8 @@ class Classification(Goal):
         return measured | {"loss": measured["log_loss"]}
 
     def decode(self, answer: Tensor) -> Labels:
-        return np.array(self.classes, dtype=_label_type(self.classes))[answer.argmax(-1).cpu()]
+        labels: Labels = np.array(self.classes, dtype=_label_type(self.classes))
+        return labels.take(answer.argmax(-1).cpu().numpy())
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "classes": self.classes, "smoothing": self.smoothing}
@@ -155,7 +157,7 @@ class Regression(Goal):
         self.mean, self.scale = float(mean), float(scale) or 1.0
 
     def encode(self, targets: Labels) -> Tensor:
-        numbers = torch.as_tensor(np.asarray(targets, dtype=np.float64))
+        numbers = torch.from_numpy(np.array(targets, dtype=np.float64))
         return ((numbers - self.mean) / self.scale).float()
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -254,7 +256,7 @@ def _regression(targets: Labels) -> Regression:
 
 
 def _classification(targets: Labels, smoothing: float) -> Classification:
-    classes, counts = np.unique(targets, return_counts=True)
+    classes = np.unique(targets)
     if len(classes) < 2:
         raise DataError(f"every target is {classes[0]!r}; at least two classes are needed")
     if len(classes) > MOST_CLASSES or (len(classes) > 50 and len(classes) > 0.5 * len(targets)):
@@ -268,19 +270,19 @@ def _classification(targets: Labels, smoothing: float) -> Classification:
 def _mean_by_class(right: Tensor, target: Tensor, classes: int) -> float:
     seen = torch.bincount(target, minlength=classes)
     hits = torch.bincount(target, weights=right.double(), minlength=classes)
-    return (hits[seen > 0] / seen[seen > 0]).mean().item()
+    return float((hits[seen > 0] / seen[seen > 0]).mean())
 
 
 def _auc(score: Tensor, target: Tensor) -> float:
     """Area under the ROC curve as the Mann-Whitney statistic, ties counted half."""
-    _, inverse, counts = score.unique(return_inverse=True, return_counts=True)
+    _, inverse, counts = score.unique(return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call] # torch
     ranks = (counts.cumsum(0) - (counts - 1) / 2)[inverse].double()
     positive = int(target.sum())
     negative = len(target) - positive
     if not positive or not negative:
         return float("nan")
     above = ranks[target == 1].sum().item() - positive * (positive + 1) / 2
-    return above / (positive * negative)
+    return float(above / (positive * negative))
 
 
 def _label_type(classes: list[Any]) -> Any:

@@ -1,0 +1,5 @@
+"""Runs the command line with ``python -m paceline``."""
+
+from paceline.cli.main import main
+
+main()

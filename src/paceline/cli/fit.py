@@ -1,0 +1,149 @@
+"""paceline fit: train, measure, save and explain a model."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time as wall
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from paceline.report.console import Console, result_table
+
+Many = Annotated[tuple[str, ...], Parameter(name="--set", negative="", consume_multiple=False)]
+
+
+def fit(
+    data: str,
+    /,
+    *,
+    target: Annotated[str | None, Parameter(name=["--target", "-t"])] = None,
+    task: str | None = None,
+    model: str | None = None,
+    seed: int | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    time: str | None = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    test: Annotated[str | None, Parameter(name="--test-data")] = None,
+    device: str | None = None,
+    recipe: Path | None = None,
+    assignments: Many = (),
+    skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    baselines: bool = True,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
+) -> int:
+    """Train a model on DATA, measure it beside plain baselines, save and explain it.
+
+    DATA is ``digits`` (embedded), a folder in MNIST's idx format, a folder with one folder
+    of images per class, an .npz, a CSV or Parquet file with --target, or an archive of these.
+
+    Examples:
+
+        paceline fit digits
+
+        paceline fit houses.csv --target price --time 10m
+
+        paceline fit photos/ --epochs 30 --out runs/photos --set model.width=48
+
+        paceline fit photos/ --epochs 30 --out runs/photos --set model.width=48 --resume
+
+    Parameters
+    ----------
+    data
+        What to learn from.
+    target
+        The column to predict, for tables.
+    task
+        image, tabular, tensors, or the goal: classification, regression. Found from DATA.
+    model
+        A network by name; `paceline parts models` lists them.
+    seed
+        Of the division, the weights, the order and the augmentation. [default: 0]
+    steps
+        Budget in updates of the weights.
+    epochs
+        Budget in passes over the training examples.
+    time
+        Budget as time, 90s or 10m or 1h30m; testing and saving are included.
+    out
+        The run's directory. [default: a new one under paceline-runs]
+    resume
+        Go on with the run in --out.
+    test
+        A file or folder to test on, instead of a part split off.
+    device
+        auto, cpu, cuda, cuda:1 or mps. [default: auto]
+    recipe
+        A TOML file with settings.
+    assignments
+        A setting, section.key=value; may be repeated.
+    skip_bad
+        Leave out files that cannot be read.
+    baselines
+        Measure plain baselines too.
+    as_json
+        One JSON object on the last line of stdout.
+    quiet
+        Say nothing but errors.
+    """
+    started = wall.monotonic()
+    with Console(quiet=quiet) as console:
+        from paceline.jobs.fit import fit as run_fit
+
+        run = run_fit(
+            data,
+            target=target,
+            task=task,
+            model=model,
+            test=test,
+            seed=seed,
+            steps=steps,
+            epochs=epochs,
+            time=time,
+            out=out,
+            resume=resume,
+            baselines=None if baselines else False,
+            skip_bad=skip_bad or None,
+            device=device,
+            recipe=recipe,
+            assignments=assignments,
+            progress=console,
+            started=started,
+        )
+    result = run.facts.get("result", {})
+    if not quiet:
+        console.show(result_table(run.facts))
+        _say_where(run.path)
+    if as_json:
+        sys.stdout.write(json.dumps(_object(run, result)) + "\n")
+    return 130 if result.get("stopped") == "interrupted" else 0
+
+
+def _object(run: Any, result: dict[str, Any]) -> dict[str, Any]:
+    task = run.facts["task"]
+    return {
+        "run": str(run.path),
+        "task": task["name"],
+        "goal": task["goal"]["name"],
+        "test": run.test,
+        "validation": result.get("validation", {}),
+        "baselines": run.baselines,
+        "steps": result.get("steps", 0),
+        "seconds": result.get("seconds", 0.0),
+        "cpu_seconds": result.get("cpu_seconds", 0.0),
+        "stopped": result.get("stopped", ""),
+    }
+
+
+def _say_where(path: Path) -> None:
+    lines = [
+        f"model   {path / 'model.safetensors'}",
+        f"report  {path / 'report.html'}",
+        f"next    paceline predict {path} INPUT   ·   paceline why {path}",
+    ]
+    sys.stderr.write("\n".join(lines) + "\n")

@@ -1,0 +1,40 @@
+"use strict";
+for (const chart of document.querySelectorAll("svg.chart")) {
+  const lines = JSON.parse(chart.dataset.points);
+  const cross = chart.querySelector(".cross");
+  const readout = chart.closest("figure").querySelector(".readout");
+  const steps = [...new Set(lines.flatMap((line) => line.x))].sort((a, b) => a - b);
+  let at = steps.length - 1;
+  const nearest = (xs, x) => {
+    let low = 0, high = xs.length - 1;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (xs[middle] < x) low = middle; else high = middle;
+    }
+    return Math.abs(xs[low] - x) <= Math.abs(xs[high] - x) ? low : high;
+  };
+  const show = (x) => {
+    at = nearest(steps, x);
+    cross.setAttribute("x1", steps[at]);
+    cross.setAttribute("x2", steps[at]);
+    chart.classList.add("on");
+    const told = lines.filter((line) => line.x.length).map((line) => {
+      const i = nearest(line.x, steps[at]);
+      return { step: line.s[i], text: (lines.length > 1 ? line.name + " " : "") + line.v[i] };
+    });
+    readout.textContent = "step " + told[0].step.toLocaleString("en") + " · " +
+      told.map((each) => each.text).join(" · ");
+  };
+  const hide = () => { chart.classList.remove("on"); readout.textContent = ""; };
+  chart.addEventListener("pointermove", (event) => {
+    const box = chart.getBoundingClientRect();
+    show((event.clientX - box.left) / box.width * chart.viewBox.baseVal.width);
+  });
+  chart.addEventListener("pointerleave", hide);
+  chart.addEventListener("focus", () => show(steps[at]));
+  chart.addEventListener("blur", hide);
+  chart.addEventListener("keydown", (event) => {
+    const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (move) { event.preventDefault(); show(steps[Math.min(Math.max(at + move, 0), steps.length - 1)]); }
+  });
+}

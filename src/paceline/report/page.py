@@ -1,0 +1,108 @@
+"""A run as one HTML page that needs nothing else: no requests, no scripts to be read."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+from paceline.core.files import write_atomically
+from paceline.core.ledger import Entry, read_ledger
+from paceline.report.curves import curves
+from paceline.report.facts import (
+    data_section,
+    decisions_section,
+    settings_section,
+    warnings_section,
+)
+from paceline.report.markup import Html, join, tag
+from paceline.report.measure import in_words, number
+from paceline.report.result import result_section
+from paceline.report.summary import RunSummary, read_run
+
+_HERE = Path(__file__).parent
+
+
+def write_page(run_dir: Path) -> Path:
+    """Writes ``report.html`` into a run's directory, whole or not at all; gives its path.
+
+    Raises:
+        RunError: There is no run there, or it is damaged.
+        StorageError: The disk is full, read-only or otherwise unwilling.
+    """
+    run_dir = Path(run_dir)
+    page = render(read_run(run_dir), _entries(run_dir / "ledger.db"))
+    path = run_dir / "report.html"
+    write_atomically(path, page.encode("utf-8", errors="replace"))
+    return path
+
+
+def render(run: RunSummary, entries: list[Entry]) -> str:
+    """The page as text."""
+    style, script = _asset("page.css"), _asset("page.js")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", _title(run)),
+        tag("style", style),
+    )
+    body = tag(
+        "body",
+        _header(run),
+        tag(
+            "main",
+            result_section(run),
+            curves(run.goal, entries),
+            decisions_section(entries),
+            warnings_section(run, entries),
+            data_section(run),
+            settings_section(run, entries),
+        ),
+        tag("footer", f"Made by Paceline {run.paceline} from ledger.db and run.json in ", run.path),
+        tag("script", script),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _header(run: RunSummary) -> Html:
+    ended = run.state == "finished"
+    model = run.model.get("name", "")
+    if isinstance(run.model.get("parameters"), int):
+        model = f"{model}, {run.model['parameters']:,} parameters"
+    kind = f"{run.task} {run.goal}".strip()
+    facts = [run.place, kind, model, run.created[:16].replace("T", " ")]
+    state = tag("span", run.state, class_="state" if ended else "state open")
+    return tag(
+        "header",
+        tag("h1", run.name, state),
+        tag("p", "  ·  ".join(str(fact) for fact in facts if fact), class_="lede"),
+    )
+
+
+def _title(run: RunSummary) -> str:
+    if run.reached is None:
+        return f"{run.name} – {run.state}"
+    return f"{run.name} – {in_words(run.primary)} {number(run.reached)}"
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)};"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _asset(name: str) -> Html:
+    return join([Html((_HERE / name).read_text(encoding="utf-8"))])
+
+
+def _entries(file: Path) -> list[Entry]:
+    """The ledger's rows; none where the run was killed before its first."""
+    return read_ledger(file) if file.is_file() else []

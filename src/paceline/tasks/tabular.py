@@ -1,0 +1,83 @@
+"""Tables: a class or a number from columns of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+
+from paceline.core.signature import Signature
+from paceline.data.base import Corpus, Examples
+from paceline.tasks.base import Encoded, Goal, Task, goal_from_json
+from paceline.tasks.base.columns import Columns
+
+
+@final
+class Tabular(Task):
+    """Columns of numbers, categories, dates and sentences.
+
+    Inputs of the model are ``numeric``, float32 in the columns' own units with gaps
+    filled, and ``category``, int64 codes (0 unknown or rare, 1 missing); a field without
+    columns is left out.
+
+    Args:
+        columns: How a table is encoded.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("table",)
+    default_model: ClassVar[str] = "tabm"
+
+    def __init__(self, goal: Goal, columns: Columns) -> None:
+        self.goal, self.columns = goal, columns
+
+    @classmethod
+    def from_corpus(cls, corpus: Corpus, train: Examples, goal: Goal, **settings: Any) -> Tabular:
+        assert train.targets is not None
+        targets = goal.encode(train.targets).numpy()
+        classes = goal.outputs if goal.name == "classification" else None
+        return cls(goal, Columns.learn(train.inputs, targets, classes))
+
+    def encode(self, examples: Examples) -> Encoded:
+        inputs = tuple(
+            torch.from_numpy(part)
+            for part in self.columns.encode(examples.inputs)
+            if part is not None
+        )
+        targets = None if examples.targets is None else self.goal.encode(examples.targets)
+        return Encoded(inputs=inputs, targets=targets)
+
+    def signature(self) -> Signature:
+        fields = (self.columns.numeric, self.columns.category)
+        return Signature(
+            kind="table",
+            inputs=tuple(field for field in fields if field is not None),
+            outputs=self.goal.outputs,
+        )
+
+    def features(self, examples: Examples) -> np.ndarray[Any, Any]:
+        return self.columns.features(examples.inputs)
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """Which columns of ``features`` hold codes of categories."""
+        return self.columns.categorical
+
+    def to_json(self) -> dict[str, Any]:
+        return {"goal": self.goal.to_json(), "columns": self.columns.to_json()}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Tabular:
+        return cls(goal_from_json(state["goal"]), Columns.from_json(state["columns"]))
+
+    def notes(self) -> tuple[str, ...]:
+        return self.columns.notes
+
+    def defaults(self, examples: int) -> dict[str, Any]:
+        batch_size = int(np.clip(2 ** round(np.log2(max(examples, 16) / 40)), 16, 256))
+        return {
+            "batch_size": batch_size,
+            "epochs": float(np.clip(8e5 / max(examples, 1), 8, 40)),
+            "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 3e-4},
+        }
