@@ -130,3 +130,12 @@ def test_json_is_strict_and_one_line(monkeypatch):
     put_json({"a": [float("nan"), 1.5], "b": {"c": float("inf")}, "d": "x\ny"})
     assert file.getvalue().count("\n") == 1
     assert json.loads(file.getvalue()) == {"a": [None, 1.5], "b": {"c": None}, "d": "x\ny"}
+
+
+def test_a_terminal_that_cannot_write_a_character_gets_a_question_mark(monkeypatch):
+    raw = io.BytesIO()
+    narrow = io.TextIOWrapper(raw, encoding="ascii", write_through=True)
+    monkeypatch.setattr(sys, "stderr", narrow)
+    with pytest.raises(SystemExit):
+        main.main(["why", "größe"])
+    assert raw.getvalue().startswith(b"error: there is no run 'gr??e'")

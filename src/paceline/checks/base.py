@@ -124,16 +124,16 @@ def same(left: Any, right: Any) -> bool:
 @contextmanager
 def chance(seed: int) -> Iterator[None]:
     """Seeds every global random generator for a block, and puts all of them back."""
-    python, numbers = random.getstate(), np.random.get_state()  # the user's own
+    python, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002 # the user's own
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)
-        np.random.seed(seed)  # the user's own
+        np.random.seed(seed)  # noqa: NPY002 # the user's own
         torch.manual_seed(seed)
         try:
             yield
         finally:
             random.setstate(python)
-            np.random.set_state(numbers)  # the user's own
+            np.random.set_state(numbers)  # noqa: NPY002 # the user's own
 
 
 def expect_named_settings(part: Part, arguments: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -68,6 +69,9 @@ def _worth_showing(default: Any) -> str | None:
 
 def main(tokens: Sequence[str] | None = None) -> None:
     """Runs a command and leaves with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:] if tokens is None else tokens))
 
 

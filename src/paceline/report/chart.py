@@ -85,9 +85,14 @@ def figure(chart: Chart) -> Html:
     shown = frame is not None
     return tag(
         "figure",
-        tag("h3", chart.title, tag("small", "log scale") if shown and chart.log else None),
+        tag(
+            "div",
+            tag("h3", chart.title, tag("small", "log scale") if shown and chart.log else None),
+            tag("output", "", class_="readout"),
+            class_="head",
+        ),
         _svg(chart, frame) if frame is not None else tag("p", "No readings yet.", class_="empty"),
-        tag("figcaption", _legend(chart), tag("output", "", class_="readout")) if shown else None,
+        tag("figcaption", _legend(chart)) if shown else None,
         _numbers(chart) if shown else None,
     )
 

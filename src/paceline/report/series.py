@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from paceline.core.ledger import Entry
 
-_LOG_RATIO = 50.0
+_LOG_RATIO = 25.0
 _LOG_BETWEEN = (0.05, 0.95)
 
 
@@ -93,7 +93,7 @@ def thinned(series: Series, buckets: int = 300) -> Series:
 
 
 def wants_log(values: Sequence[float]) -> bool:
-    """Whether the bulk of positive values spans more than a factor of 50.
+    """Whether the bulk of positive values spans more than a factor of 25.
 
     The bulk is what lies between the 5th and the 95th percentile, so that one spike or
     the last step of a schedule does not decide.

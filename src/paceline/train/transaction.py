@@ -94,7 +94,7 @@ class RandomStates:
     """The state of every random generator of the process: Python, NumPy, torch, its devices."""
 
     def state_dict(self) -> dict[str, Any]:
-        kind, words, position, *rest = np.random.get_state()
+        kind, words, position, *rest = np.random.get_state()  # noqa: NPY002 # the user's own
         state: dict[str, Any] = {
             "python": random.getstate(),
             "numpy": (kind, np.asarray(words).tolist(), position, *rest),
@@ -108,7 +108,7 @@ class RandomStates:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         random.setstate(state["python"])
-        np.random.set_state(state["numpy"])
+        np.random.set_state(state["numpy"])  # noqa: NPY002 # the user's own
         torch.set_rng_state(state["torch"])
         if "cuda" in state and torch.cuda.is_available():
             torch.cuda.set_rng_state_all([part.cpu() for part in state["cuda"]])

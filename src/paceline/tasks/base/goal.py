@@ -64,8 +64,16 @@ class Goal(ABC):
         """Whether ``new`` metrics beat ``old`` ones: by the primary one, ties by the loss."""
         if old is None:
             return True
+        return self._rank(new) > self._rank(old)
+
+    def _rank(self, measured: Mapping[str, float]) -> tuple[float, float]:
+        # A comparison with nan is false either way: the first nan would stay the best.
         sign = 1.0 if self.higher_is_better else -1.0
-        return (sign * new[self.primary], -new["loss"]) > (sign * old[self.primary], -old["loss"])
+        first, second = sign * measured[self.primary], -measured["loss"]
+        return (
+            -np.inf if np.isnan(first) else first,
+            -np.inf if np.isnan(second) else second,
+        )
 
 
 @final
@@ -97,7 +105,9 @@ class Classification(Goal):
 
     def encode(self, targets: Labels) -> Tensor:
         try:
-            return torch.tensor([self._index[label] for label in targets.tolist()])
+            return torch.tensor(
+                [self._index[label] for label in targets.tolist()], dtype=torch.int64
+            )
         except KeyError as error:
             label = error.args[0]
             raise DataError(
@@ -157,7 +167,7 @@ class Regression(Goal):
         self.mean, self.scale = float(mean), float(scale) or 1.0
 
     def encode(self, targets: Labels) -> Tensor:
-        numbers = torch.from_numpy(np.array(targets, dtype=np.float64))
+        numbers = torch.from_numpy(_numbers(targets))
         return ((numbers - self.mean) / self.scale).float()
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -237,26 +247,55 @@ def _refuse_missing(targets: Labels) -> None:
             [i for i, label in enumerate(targets.tolist()) if label is None or label != label]
         )
     if len(bad):
-        raise DataError(
-            f"{len(bad)} of {len(targets)} targets are missing or infinite, the first in example"
-            f" {bad[0] + 1}: {targets[bad[0]]}; remove those examples or fill them in"
-        )
+        raise _missing(targets, bad)
 
 
 def _regression(targets: Labels) -> Regression:
-    try:
-        numbers = targets.astype(np.float64)
-    except (TypeError, ValueError):
-        raise DataError(
-            f"regression needs numbers, but there are targets like {targets[0]!r}"
-        ) from None
+    numbers = _numbers(targets)
     if numbers.min() == numbers.max():
         raise DataError(f"every target is {numbers[0]:g}; there is nothing to learn")
     return Regression(mean=float(numbers.mean()), scale=float(numbers.std()))
 
 
+def _numbers(targets: Labels) -> Labels:
+    """Targets as finite float64, in an array of its own."""
+    try:
+        numbers = np.array(targets, dtype=np.float64)
+    except (TypeError, ValueError):
+        wrong = next(label for label in targets.tolist() if not _is_number(label))
+        raise DataError(f"regression needs numbers, but there are targets like {wrong!r}") from None
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if len(bad):
+        raise _missing(targets, bad)
+    return numbers
+
+
+def _is_number(label: Any) -> bool:
+    try:
+        float(label)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _missing(targets: Labels, bad: Labels) -> DataError:
+    return DataError(
+        f"{len(bad)} of {len(targets)} targets are missing or infinite, the first in example"
+        f" {bad[0] + 1}: {targets[bad[0]]}; remove those examples or fill them in"
+    )
+
+
+def _classes(targets: Labels) -> list[Any]:
+    """The different labels in order; those of several types by type and text."""
+    try:
+        found: list[Any] = np.unique(targets).tolist()
+    except TypeError:
+        found = sorted(set(targets.tolist()), key=lambda label: (type(label).__name__, str(label)))
+    return found
+
+
 def _classification(targets: Labels, smoothing: float) -> Classification:
-    classes = np.unique(targets)
+    classes = _classes(targets)
     if len(classes) < 2:
         raise DataError(f"every target is {classes[0]!r}; at least two classes are needed")
     if len(classes) > MOST_CLASSES or (len(classes) > 50 and len(classes) > 0.5 * len(targets)):
@@ -264,7 +303,7 @@ def _classification(targets: Labels, smoothing: float) -> Classification:
             f"the target has {len(classes)} different values in {len(targets)} examples; name"
             " another column, or use --task regression if they are numbers"
         )
-    return Classification(classes.tolist(), smoothing=smoothing)
+    return Classification(classes, smoothing=smoothing)
 
 
 def _mean_by_class(right: Tensor, target: Tensor, classes: int) -> float:
@@ -276,7 +315,8 @@ def _mean_by_class(right: Tensor, target: Tensor, classes: int) -> float:
 def _auc(score: Tensor, target: Tensor) -> float:
     """Area under the ROC curve as the Mann-Whitney statistic, ties counted half."""
     _, inverse, counts = score.unique(return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call] # torch
-    ranks = (counts.cumsum(0) - (counts - 1) / 2)[inverse].double()
+    counts = counts.double()
+    ranks = (counts.cumsum(0) - (counts - 1) / 2)[inverse]
     positive = int(target.sum())
     negative = len(target) - positive
     if not positive or not negative:
