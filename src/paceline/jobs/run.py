@@ -182,7 +182,7 @@ class Run:
             return _own_batches(x, self._device)
         shape = getattr(self.task, "shape", None)
         opening = Opening(
-            target=self.facts["recipe"]["target"],
+            target=self.facts["data"].get("target"),
             skip_bad=False,
             progress=Silence(),
             image_shape=shape,

@@ -59,9 +59,7 @@ class Tabular(Task):
     def features(self, examples: Examples) -> np.ndarray[Any, Any]:
         return self.columns.features(examples.inputs)
 
-    @property
-    def categorical(self) -> tuple[int, ...]:
-        """Which columns of ``features`` hold codes of categories."""
+    def categorical_features(self) -> tuple[int, ...]:
         return self.columns.categorical
 
     def to_json(self) -> dict[str, Any]:

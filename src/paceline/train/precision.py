@@ -11,6 +11,7 @@ import torch
 
 from paceline.core.errors import SettingError
 
+PRECISIONS = ("fp32", "bf16", "fp16")
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -145,6 +145,10 @@ class Vault:
             write_json(self.folder / POINTER, {"newest_first": kept})
             self._clear_all_but({each["file"] for each in kept})
 
+    def is_empty(self) -> bool:
+        """Whether nothing was ever written."""
+        return not self._entries()
+
     def read(self) -> tuple[Snapshot | None, list[str]]:
         """The newest snapshot that is whole, and a line for each that is not.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from contextlib import contextmanager
 from typing import Any, Protocol, final
 

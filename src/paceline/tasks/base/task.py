@@ -94,6 +94,10 @@ class Task(ABC):
             "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 1e-2},
         }
 
+    def categorical_features(self) -> tuple[int, ...]:
+        """Which columns of ``features`` hold codes of categories."""
+        return ()
+
     def notes(self) -> tuple[str, ...]:
         """Warnings about the data, one line each."""
         return ()

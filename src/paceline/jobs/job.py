@@ -1,0 +1,386 @@
+"""One run from data to report, in the order in which a person would do it."""
+
+from __future__ import annotations
+
+import platform
+import random
+import time as wall
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import nn
+
+import paceline
+from paceline.core.clock import Clock
+from paceline.core.errors import RunError, SettingError
+from paceline.core.ledger import Ledger
+from paceline.core.progress import Progress
+from paceline.core.recipe import Recipe, differences, recipe_from
+from paceline.jobs.assemble import (
+    build_controller,
+    build_model,
+    build_monitors,
+    build_optimizer,
+)
+from paceline.jobs.folder import choose_folder
+from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
+from paceline.jobs.measure import measured_on, public, rivals, validator
+from paceline.jobs.prepare import GOALS, Prepared, name_of, prepare
+from paceline.jobs.record import Record
+from paceline.jobs.run import Run
+from paceline.models.base import Standardised
+from paceline.report.page import write_page
+from paceline.train.budget import affordable_validations, allowance
+from paceline.train.judge import Average
+from paceline.train.loop import Loop, Plan
+from paceline.train.precision import PRECISIONS, choose_precision, find_device
+from paceline.train.transaction import Vault, need_space, write_tensors
+from paceline.train.update import Loss, Updater
+
+_COPIES_ON_DISK = 4
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a person asked for."""
+
+    data: Any
+    model: nn.Module | None
+    loss: Loss | None
+    validation: Any
+    test: Any
+    recipe: Recipe
+    out: Path | None
+    resume: bool
+    progress: Progress
+    clock: Clock
+    started: float
+
+
+class Job:
+    """One run from data to report, in the order in which a person would do it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request, self.recipe = request, request.recipe
+        self.folder, self.goes_on = choose_folder(
+            request.out, name_of(request.data), resume=request.resume
+        )
+        self.device = find_device(self.recipe.loop.device)
+        self.precision = choose_precision(self.recipe.loop.precision, self.device)
+        self.cpu_began = wall.process_time()
+
+    def run(self) -> Run:
+        if self.goes_on:
+            self._refuse_other_settings()
+            if self.folder.facts.get("state") == "finished":
+                self._say(f"{self.folder.path} is finished already")
+                return Run(self.folder.path)
+        material, prepared = self._material()
+        self._refuse_other_data(material)
+        self._seed()
+        self.network_settings, network = self._network(material)
+        self._check_space(network)
+        self._begin(material, network)
+        with Ledger(self.folder.ledger_file) as ledger:
+            self.record = Record(ledger, self._elapsed)
+            vault = Vault(self.folder.checkpoints)
+            if vault.is_empty():
+                ledger.rewind(0)
+                self._write_settings(material)
+            measured = self._baselines(prepared)
+            self._seed()
+            return self._train(material, network, measured, vault)
+
+    def _train(
+        self, material: Material, network: nn.Module, measured: dict[str, Any], vault: Vault
+    ) -> Run:
+        loop = self._loop(material, network, vault)
+        if self.goes_on and loop.resume():
+            self._say(f"going on from step {loop.step}")
+        stopped = loop.run()
+        result = self._result(material, network, loop, measured)
+        self._save_result(network, loop, result)
+        write_page(self.folder.path)
+        if stopped == "interrupted":
+            self._say(f"stopped by hand and saved at step {loop.step}; go on with --resume")
+        return Run(self.folder.path, model=self.request.model, device=str(self.device))
+
+    # --- before training
+
+    def _material(self) -> tuple[Material, Prepared | None]:
+        request = self.request
+        if is_own(request.data):
+            material = from_own(
+                request.data,
+                self.recipe,
+                self.device,
+                model=request.model,
+                loss=request.loss,
+                validation=request.validation,
+                test=request.test,
+            )
+            prepared = None
+        else:
+            if request.validation is not None:
+                raise SettingError("validation= goes with a Dataset or DataLoader of your own")
+            prepared = prepare(request.data, self.recipe, request.progress, test=request.test)
+            material = from_prepared(prepared, self.recipe, self.device, request.loss)
+        for note in material.notes:
+            request.progress.warn(note)
+        sizes = ", ".join(f"{count} {part}" for part, count in material.counts.items())
+        self._say(f"{material.task_name} {material.goal.name}: {sizes} examples")
+        return material, prepared
+
+    def _network(self, material: Material) -> tuple[dict[str, Any], nn.Module]:
+        own, part = self.request.model, self.recipe.model
+        if own is not None:
+            kept: dict[str, Any] = {"name": f"{OWN}:{type(own).__name__}", "settings": {}}
+            known = material.signature
+            network = own if known is None else Standardised(own, known)
+        else:
+            assert material.signature is not None and material.task is not None
+            name = part.name or material.task.default_model
+            kept = {"name": name, "settings": part.settings}
+            network = build_model(material.signature, name, part.settings)
+        if material.signature is not None:
+            kept["signature"] = material.signature.to_json()
+        kept["parameters"] = sum(each.numel() for each in network.parameters())
+        network = network.to(self.device)
+        if self.recipe.loop.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch
+        return kept, network
+
+    def _check_space(self, network: nn.Module) -> None:
+        self.folder.make()
+        size = sum(each.nbytes for each in network.state_dict().values())
+        need_space(self.folder.path, _COPIES_ON_DISK * 4 * size)
+
+    def _begin(self, material: Material, network: nn.Module) -> None:
+        if self.goes_on:
+            return
+        task = {"name": material.task_name, "goal": material.goal.to_json()}
+        if material.task is not None:
+            task["state"] = material.task.to_json()
+        self.folder.write(
+            name=self.folder.path.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            paceline=paceline.__version__,
+            state="training",
+            place=_place(self.request.data),
+            recipe=self.recipe.model_dump(),
+            data={"notes": list(material.notes)} | material.facts,
+            task=task,
+            model=self.network_settings,
+        )
+
+    def _refuse_other_settings(self) -> None:
+        facts = self.folder.read()
+        changed = differences(recipe_from(facts["recipe"]), self.recipe)
+        if changed:
+            raise RunError(
+                f"{self.folder.path} was begun with other settings ({'; '.join(changed[:5])});"
+                " give the same ones, or choose another --out"
+            )
+
+    def _refuse_other_data(self, material: Material) -> None:
+        if not self.goes_on:
+            return
+        began = self.folder.facts["data"]["fingerprint"]
+        if material.facts["fingerprint"] != began:
+            raise RunError(
+                f"{self.folder.path} was begun with other data ({self.folder.facts['place']});"
+                " give the same, or choose another --out"
+            )
+
+    def _seed(self) -> None:
+        seed = self.recipe.seed
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 # user code may draw from it
+        torch.manual_seed(seed)
+
+    def _write_settings(self, material: Material) -> None:
+        record, recipe, facts = self.record, self.recipe, material.facts
+        record.note("setting", "recipe", recipe.model_dump(mode="json"))
+        record.note("setting", "environment", _environment(self.device))
+        for line in material.notes:
+            record.note("warning", "data", {"why": line}, source="data")
+        kind = {"kind": facts["kind"], "source": facts["source"]}
+        why = "asked for" if recipe.task.name else f"the data are of the kind {facts['kind']}"
+        record.decide("task", material.task_name, seen=kind, reason=why)
+        record.decide(
+            "goal",
+            material.goal.name,
+            seen={"outputs": material.goal.outputs},
+            reason=why if recipe.task.name else "what the targets look like",
+            choices=GOALS,
+        )
+        record.decide(
+            "precision",
+            self.precision.name,
+            seen={"device": str(self.device)},
+            reason=self.precision.reason,
+            choices=PRECISIONS,
+        )
+        counts = {f"{part}_examples": count for part, count in material.counts.items()}
+        record.decide("division", facts.get("test_part", "as given"), seen=counts, reason="by seed")
+        record.decide(
+            "data", material.residence, seen={}, reason=f"resident: {recipe.data.resident}"
+        )
+        record.decide(
+            "model",
+            self.network_settings["name"],
+            seen={"parameters": self.network_settings["parameters"]},
+            reason="asked for" if recipe.model.name else "the task's default",
+        )
+
+    def _baselines(self, prepared: Prepared | None) -> dict[str, Any]:
+        if "baselines" in self.folder.facts:
+            kept: dict[str, Any] = self.folder.facts["baselines"]
+            return kept
+        measured: dict[str, Any] = {}
+        if self.recipe.baselines and prepared is not None and prepared.counts["test"]:
+            measured = rivals(prepared, self.recipe.seed, self.request.progress)
+            for name, each in measured.items():
+                self.record.results(each["metrics"], source=name)
+        self.folder.write(baselines=measured)
+        return measured
+
+    # --- training
+
+    def _loop(self, material: Material, network: nn.Module, vault: Vault) -> Loop:
+        recipe, loop = self.recipe, self.recipe.loop
+        optimizer = self._optimizer(material, network)
+        controller = build_controller(recipe.controller, float(optimizer.param_groups[0]["lr"]))
+        compiled = torch.compile(network) if loop.compile else network
+        updater = Updater(
+            network=compiled,  # type: ignore[arg-type] # compile gives the same callable
+            loss=material.loss,
+            optimizer=optimizer,
+            feed=material.feed,
+            precision=self.precision,
+            accumulate=loop.accumulate,
+            clip=loop.clip,
+            channels_last=loop.channels_last,
+            augment=material.augment,
+            seed=recipe.seed,
+        )
+        counts = material.counts
+        allowed = allowance(
+            recipe.budget,
+            examples=material.feed.examples,
+            batch_size=updater.examples,
+            default_epochs=material.defaults["epochs"],
+            begun_seconds=self._elapsed(),
+        )
+        plan = Plan(
+            model=network,
+            updater=updater,
+            controller=controller,
+            monitors=build_monitors(),
+            validate=validator(material, self.precision),
+            measure=material.goal,
+            average=Average(network, loop.average) if loop.average else None,
+            allowance=allowed,
+            validations=affordable_validations(
+                loop.validations,
+                steps=allowed.steps,
+                batch_size=updater.examples,
+                validation_examples=counts["validation"],
+            ),
+            save_seconds=loop.save_seconds,
+            test_validations=counts["test"] / max(counts["validation"], 1),
+        )
+        return Loop(
+            plan,
+            ledger=self.record.ledger,
+            vault=vault,
+            clock=self.request.clock,
+            started=self.request.started,
+            progress=self.request.progress,
+        )
+
+    def _optimizer(self, material: Material, network: nn.Module) -> torch.optim.Optimizer:
+        default = dict(material.defaults["optimizer"])
+        wanted = self.recipe.optimizer
+        if wanted.name is not None and wanted.name != default["name"]:
+            default = {"name": wanted.name}
+        return build_optimizer(network, default | wanted.settings)
+
+    # --- after training
+
+    def _result(
+        self, material: Material, network: nn.Module, loop: Loop, measured: dict[str, Any]
+    ) -> dict[str, Any]:
+        if loop.best.weights:
+            network.load_state_dict(loop.best.weights)
+            self._decide_weights(loop)
+        tested: dict[str, float] = {}
+        if material.test is not None and loop.stopped != "interrupted":
+            tested = measured_on(material.test, material, network, self.precision)
+        self.record.results(tested, source="test", step=loop.step)
+        return {
+            "test": tested,
+            "validation": public(loop.best.metrics or {}),
+            "baselines": {name: each["metrics"] for name, each in measured.items()},
+            "baseline_notes": {
+                name: each["note"] for name, each in measured.items() if each["note"]
+            },
+            "steps": loop.step,
+            "best_step": loop.best.step or loop.step,
+            "seconds": self._elapsed(),
+            "cpu_seconds": wall.process_time() - self.cpu_began,
+            "stopped": loop.stopped,
+        }
+
+    def _decide_weights(self, loop: Loop) -> None:
+        self.record.decide(
+            "weights",
+            f"those of step {loop.best.step}",
+            seen=loop.best.metrics or {},
+            reason="best on the validation examples",
+            source="judge",
+            step=loop.step,
+        )
+
+    def _save_result(self, network: nn.Module, loop: Loop, result: dict[str, Any]) -> None:
+        digest = write_tensors(self.folder.model_file, network.state_dict(), {"step": loop.step})
+        result["seconds"] = self._elapsed()
+        self.record.note("event", loop.stopped, {}, source="loop", step=loop.step)
+        self.record.ledger.flush()
+        self.folder.write(
+            state="interrupted" if loop.stopped == "interrupted" else "finished",
+            sha256={self.folder.model_file.name: digest},
+            result=result,
+        )
+
+    # --- words
+
+    def _elapsed(self) -> float:
+        return self.request.clock.now() - self.request.started
+
+    def _say(self, line: str) -> None:
+        self.request.progress.say(line)
+
+
+def _place(data: Any) -> str:
+    return str(data) if isinstance(data, (str, Path)) else type(data).__name__
+
+
+def _environment(device: torch.device) -> dict[str, Any]:
+    return {
+        "paceline": paceline.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor(),
+        "threads": torch.get_num_threads(),
+    }

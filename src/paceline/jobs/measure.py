@@ -1,0 +1,67 @@
+"""What a model and its plain rivals reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from paceline.core.progress import Progress
+from paceline.jobs.material import Material
+from paceline.jobs.prepare import Batches, Prepared
+from paceline.tasks.base.baselines import measure_baselines
+from paceline.train.judge import answers
+from paceline.train.precision import Precision
+
+
+def validator(
+    material: Material, precision: Precision
+) -> Callable[[nn.Module], dict[str, float]] | None:
+    """Measures a network on the validation examples; None where there are none."""
+    batches = material.validation
+    if batches is None:
+        return None
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        given, wanted = answers(network, batches(), material.goal, precision)
+        return material.goal.metrics(given, wanted)
+
+    return validate
+
+
+def measured_on(
+    batches: Batches, material: Material, network: nn.Module, precision: Precision
+) -> dict[str, float]:
+    """Metrics of a network on some batches."""
+    given, wanted = answers(network, batches(), material.goal, precision)
+    return public(material.goal.metrics(given, wanted))
+
+
+def public(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics without the loss, which is there for comparing only."""
+    return {name: value for name, value in metrics.items() if name != "loss"}
+
+
+def rivals(prepared: Prepared, seed: int, progress: Progress) -> dict[str, dict[str, Any]]:
+    """Metrics, seconds and a note of each plain baseline, on the test examples."""
+    task, parts = prepared.task, prepared.parts
+    assert parts.train.targets is not None and parts.test.targets is not None
+    found = measure_baselines(
+        task.goal,
+        task.features(parts.train),
+        parts.train.targets,
+        task.features(parts.test),
+        parts.test.targets,
+        seed=seed,
+        progress=progress,
+        categorical=task.categorical_features(),
+    )
+    return {
+        name: {
+            "metrics": public(baseline.metrics),
+            "note": baseline.note,
+            "seconds": baseline.seconds,
+        }
+        for name, baseline in found.items()
+    }
