@@ -50,7 +50,9 @@ def untouched(recipe: list[str], out: Path) -> tuple[str, float]:
     return digest(out), time.monotonic() - began
 
 
-def sitting(process: subprocess.Popen[bytes], out: Path, chance: random.Random, longest: float) -> str:
+def sitting(
+    process: subprocess.Popen[bytes], out: Path, chance: random.Random, longest: float
+) -> str:
     """Waits for a moment to kill the process; says which kind it was, or that it ended."""
     in_a_save = chance.random() < 1 / 3
     begins = time.monotonic() + chance.uniform(0.2, 1.0) * longest

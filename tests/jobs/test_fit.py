@@ -285,7 +285,7 @@ def test_damaged_checkpoints_are_refused_and_the_one_before_is_used(tmp_path):
     with pytest.raises(Kill):
         quick(out=tmp_path / "run", progress=KillAt(0.6))
     folder = tmp_path / "run" / "checkpoints"
-    newest, before = [
+    newest, _before = [
         folder / entry["file"]
         for entry in json.loads((folder / "last.json").read_text())["newest_first"]
     ]

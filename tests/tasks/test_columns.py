@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import warnings
@@ -367,7 +368,7 @@ def test_bins_of_a_column_that_is_mostly_zero_still_resolve_the_rest():
 def test_bins_increase_and_span_the_values(values, most):
     edges = bin_edges(np.array(values), most)
     assert 2 <= len(edges) <= most + 1 + 2
-    assert all(one < other for one, other in zip(edges, edges[1:], strict=False))
+    assert all(one < other for one, other in itertools.pairwise(edges))
     assert (edges[0], edges[-1]) == (min(values), max(values))
 
 

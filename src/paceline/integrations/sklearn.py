@@ -80,6 +80,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc] # scikit-learn is untyped
                 settings=settings,
             )
             run.detach()
+        run.model.double()  # so that an answer does not depend on its neighbours in a batch
         self.run_: Run = run
         self.n_iter_ = int(run.facts["result"]["steps"])
         return self
@@ -123,7 +124,8 @@ class PacelineClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc] # u
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803 # scikit-learn's name
         """Probabilities [n, classes] for X [n, columns]."""
-        return self.run_.predict_proba(self._checked(X))
+        checked = self._checked(X)
+        return self.run_.predict_proba(checked)
 
     def predict(self, X: Any) -> Array:  # noqa: N803 # scikit-learn's name
         """Labels [n] for X [n, columns]."""
@@ -153,7 +155,9 @@ class PacelineRegressor(RegressorMixin, _Estimator):  # type: ignore[misc] # unt
         Raises:
             ValueError: Something that a person can put right; one line.
         """
-        X, y = validate_data(self, X, y, dtype="numeric", y_numeric=True)  # noqa: N806
+        X, y = validate_data(self, X, y, dtype="numeric", y_numeric=True)  # noqa: N806 # scikit-learn's name
+        if len(X) < 2:
+            raise ValueError("at least two examples are needed, got n_samples=1")
         return self._learn(X, np.asarray(y, dtype=np.float64))
 
     def predict(self, X: Any) -> Array:  # noqa: N803 # scikit-learn's name

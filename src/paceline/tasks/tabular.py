@@ -73,9 +73,14 @@ class Tabular(Task):
         return self.columns.notes
 
     def defaults(self, examples: int) -> dict[str, Any]:
-        batch_size = int(np.clip(2 ** round(np.log2(max(examples, 16) / 40)), 16, 256))
+        few = np.clip(2.0 ** np.round(np.log2(max(examples, 1) / 6)), 32, 256)
+        many = np.clip(2.0 ** np.round(np.log2(max(examples, 1) / 400)), 256, 1024)
         return {
-            "batch_size": batch_size,
-            "epochs": float(np.clip(8e5 / max(examples, 1), 8, 40)),
-            "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 3e-4},
+            "batch_size": int(max(few, many)) if examples > 100_000 else int(few),
+            "epochs": float(np.clip(6e5 / max(examples, 1), 4, 40)),
+            "optimizer": {
+                "name": "adamw",
+                "lr": float(np.clip(8e-3 * np.sqrt(examples / 12_000), 2e-3, 8e-3)),
+                "weight_decay": 1e-2,
+            },
         }

@@ -43,11 +43,15 @@ def answers(
         for batch in batches:
             with precision.autocast():
                 output = network(*batch.inputs)
-            given.append(measure.answer(output).cpu())
+            given.append(measure.answer(_on_cpu(output)))
             wanted.append(batch.targets.cpu())
             if tell is not None:
                 tell(len(batch))
     return torch.cat(given), torch.cat(wanted)
+
+
+def _on_cpu(output: Any) -> Any:
+    return output.cpu() if isinstance(output, Tensor) else output
 
 
 @final

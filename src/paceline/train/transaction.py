@@ -224,7 +224,7 @@ def read_snapshot(path: Path, digest: str | None) -> Snapshot:
         raise RunError(f"{path} is damaged: its checksum is not the recorded one")
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 # no dict
             values = json.loads((file.metadata() or {}).get("values", "{}"))
     except (SafetensorError, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
@@ -196,6 +196,11 @@ def _boosting(table: _Table) -> tuple[Tensor, str]:
     trees = table.trees_a_round
     limits = _limits(len(table.train), table.train.shape[1], trees)
     rows = table.some(limits.rows)
+    # scikit-learn finds no bins in a column that is empty.
+    empty = np.isnan(table.train[rows]).all(0)
+    table = replace(
+        table, train=np.where(empty, 0, table.train), test=np.where(empty, 0, table.test)
+    )
     classify = table.goal.name == "classification"
     kind = (
         ensemble.HistGradientBoostingClassifier

@@ -122,7 +122,7 @@ class Classification(Goal):
         return functional.cross_entropy(output, target, label_smoothing=self.smoothing)
 
     def answer(self, output: Tensor) -> Tensor:
-        probabilities = output.float().softmax(-1)
+        probabilities = output.double().softmax(-1)
         return probabilities.mean(1) if output.ndim == 3 else probabilities
 
     def metrics(self, answer: Tensor, target: Tensor) -> dict[str, float]:
@@ -177,7 +177,7 @@ class Regression(Goal):
         return functional.mse_loss(output, target)
 
     def answer(self, output: Tensor) -> Tensor:
-        values = output.float().squeeze(-1)
+        values = output.double().squeeze(-1)
         values = values.mean(1) if values.ndim == 2 else values
         return values * self.scale + self.mean
 

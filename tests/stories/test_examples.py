@@ -1,0 +1,46 @@
+"""Every example runs, and every benchmark runs its smoke version."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+BENCHMARKS = sorted(
+    file for file in (ROOT / "benchmarks").glob("*.py") if file.name != "harness.py"
+)
+NEEDS_DATA = {"fashion_mnist": "fashion-mnist", "tabular": "adult"}
+
+
+def run(file: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(file), *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_the_example_runs(file):
+    assert len(file.read_text().splitlines()) < 60
+    run(file)
+
+
+@pytest.mark.parametrize("file", BENCHMARKS, ids=lambda file: file.stem)
+def test_the_benchmark_runs_its_smoke_version(file):
+    needed = NEEDS_DATA.get(file.stem)
+    if needed and not (ROOT.parent / "shared" / "data" / needed).is_dir():
+        pytest.skip(f"{needed} is not beside the checkout")
+    if file.stem == "loop_overhead":
+        pytest.importorskip("lightning", reason="the benchmark's rival is not installed")
+    first = file.read_text().splitlines()[0]
+    assert first.startswith('"""')
+    assert first.endswith("?")
+    run(file, "--smoke")
