@@ -210,9 +210,9 @@ def main() -> None:
     smoke = parser.parse_args().smoke
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    rounds = 2 if smoke else int(__import__("os").environ.get("R", "21"))
+    rounds = 2 if smoke else 21
     rows = [
-        measure("small", small, rounds=rounds, steps=20 if smoke else 600),
+        measure("small", small, rounds=rounds, steps=20 if smoke else 1000),
         measure("middling", middling, rounds=rounds, steps=5 if smoke else 60),
     ]
     if not smoke:

@@ -67,7 +67,9 @@ class Schedule(Controller):
             return Steer(learning_rate=self.learning_rate * (at + 1) / (warm + 1), reason="warm-up")
         whole = round(warm)
         curve = self._over(max(steps - whole, 1))
-        return Steer(learning_rate=curve.at(max(at - whole, 0.0)), reason=f"{type(self).__name__} schedule")
+        return Steer(
+            learning_rate=curve.at(max(at - whole, 0.0)), reason=f"{type(self).__name__} schedule"
+        )
 
     def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
         """A schedule learns nothing."""

@@ -18,8 +18,14 @@ _SINGLES = (
 _SMOOTHED = ("gradient_norm", "examples_per_second")
 
 
-def curves(goal: str, entries: Iterable[Entry]) -> Html:
-    """The section of curves: loss, the primary validation metric, and how training went."""
+def curves(goal: str, entries: Iterable[Entry], best_step: int | None = None) -> Html:
+    """The section of curves: loss, the primary validation metric, and how training went.
+
+    Args:
+        goal: ``classification`` or ``regression``; finds the primary metric.
+        entries: A ledger's.
+        best_step: Whose weights were chosen; marked on the validation curve.
+    """
     readings: dict[tuple[bool, str], list[Entry]] = {}
     for entry in entries:
         if entry.kind == "reading":
@@ -27,7 +33,9 @@ def curves(goal: str, entries: Iterable[Entry]) -> Html:
     series = {key: series_of(rows) for key, rows in readings.items()}
     charts = [
         _loss(series.get((False, "loss")), series.get((True, "loss"))),
-        _validation(goal, {name: each for (judged, name), each in series.items() if judged}),
+        _validation(
+            goal, {name: each for (judged, name), each in series.items() if judged}, best_step
+        ),
         *(_single(name, title, series.get((False, name))) for name, title in _SINGLES),
     ]
     drawn = [figure(chart) for chart in charts if chart is not None]
@@ -51,13 +59,15 @@ def _loss(training: Series | None, validation: Series | None) -> Chart | None:
     return Chart(key="loss", title="Loss", lines=tuple(lines))
 
 
-def _validation(goal: str, measured: dict[str, Series]) -> Chart | None:
+def _validation(goal: str, measured: dict[str, Series], best_step: int | None) -> Chart | None:
     metric = primary_metric(goal, [name for name in measured if name != "loss"])
     if metric not in measured:
         return None
     series = measured[metric].finite
     best = None
-    if len(series):
+    if best_step in series.steps:
+        best = list(series.steps).index(best_step)
+    elif len(series):
         choose = min if metric in LOWER_IS_BETTER else max
         best = choose(range(len(series)), key=lambda at: series.values[at])
     title = f"Validation {in_words(metric)}"

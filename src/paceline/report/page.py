@@ -55,7 +55,7 @@ def render(run: RunSummary, entries: list[Entry]) -> str:
         tag(
             "main",
             result_section(run),
-            curves(run.goal, entries),
+            curves(run.goal, entries, run.outcome.best_step if run.outcome else None),
             decisions_section(entries),
             warnings_section(run, entries),
             data_section(run),

@@ -207,7 +207,7 @@ class Loop:
         self.best.offer(model, metrics, plan.measure, self.step)
         took = self._elapsed() - began
         self._validation_seconds += took
-        self._validation_cost = max(self._validation_cost, took)
+        self._validation_cost = took
 
     def save(self) -> None:
         """Writes a transaction; a disk that is unwilling now is tried again later."""
@@ -250,7 +250,7 @@ class Loop:
     def after_seconds(self) -> float:
         """What the last validation, the test and the last saves will take, as far as is known."""
         measuring = self._validation_cost * (1 + self.plan.test_validations)
-        return 1.2 * (measuring + 2 * self._save_cost) + AFTERWARDS_SECONDS
+        return 1.1 * (measuring + 2 * self._save_cost) + AFTERWARDS_SECONDS
 
     def _lagged(self, loss: Tensor) -> float:
         """The loss as a float; on accelerators that of some steps ago, so as not to wait."""
