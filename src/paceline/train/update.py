@@ -75,7 +75,8 @@ class Updater:
 
     def update(self) -> tuple[Tensor, Tensor | None]:
         """One update; gives the mean loss and, where it was clipped, the gradient's norm."""
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self._parameters:  # what zero_grad does, without its bookkeeping
+            parameter.grad = None
         total: Tensor | None = None
         for _ in range(self._accumulate):
             loss = self._backward()
