@@ -281,9 +281,10 @@ def test_a_damaged_model_is_refused(tmp_path):
 
 
 def test_damaged_checkpoints_are_refused_and_the_one_before_is_used(tmp_path):
-    quick(out=tmp_path / "whole")
+    every_step = {"settings": {"loop.save_seconds": 0.0}}
+    quick(out=tmp_path / "whole", **every_step)
     with pytest.raises(Kill):
-        quick(out=tmp_path / "run", progress=KillAt(0.6))
+        quick(out=tmp_path / "run", progress=KillAt(0.3), **every_step)
     folder = tmp_path / "run" / "checkpoints"
     newest, _before = [
         folder / entry["file"]
@@ -291,15 +292,15 @@ def test_damaged_checkpoints_are_refused_and_the_one_before_is_used(tmp_path):
     ]
     newest.write_bytes(newest.read_bytes()[:100])
     heard = Heard()
-    quick(out=tmp_path / "run", resume=True, progress=heard)
+    quick(out=tmp_path / "run", resume=True, progress=heard, **every_step)
     assert any("the one before it is used" in line for line in heard.warnings)
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
     with pytest.raises(Kill):
-        quick(out=tmp_path / "other", progress=KillAt(0.6))
+        quick(out=tmp_path / "other", progress=KillAt(0.3), **every_step)
     for file in (tmp_path / "other" / "checkpoints").glob("*.safetensors"):
         file.write_bytes(b"nothing")
     with pytest.raises(RunError, match="no checkpoint"):
-        quick(out=tmp_path / "other", resume=True)
+        quick(out=tmp_path / "other", resume=True, **every_step)
 
 
 def test_no_space_is_said_before_the_training(tmp_path, monkeypatch):

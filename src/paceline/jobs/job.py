@@ -244,7 +244,7 @@ class Job:
             return kept
         measured: dict[str, Any] = {}
         if self.recipe.baselines and prepared is not None and prepared.counts["test"]:
-            measured = rivals(prepared, self.recipe.seed, self.request.progress)
+            measured = rivals(prepared, self.recipe, self.request.progress)
             for name, each in measured.items():
                 self.record.results(each["metrics"], source=name)
         self.folder.write(baselines=measured)

@@ -8,11 +8,14 @@ from typing import Any
 from torch import nn
 
 from paceline.core.progress import Progress
+from paceline.core.recipe import Recipe
 from paceline.jobs.material import Material
 from paceline.jobs.prepare import Batches, Prepared
 from paceline.tasks.base.baselines import measure_baselines
 from paceline.train.judge import answers
 from paceline.train.precision import Precision
+
+UNHURRIED_SECONDS = 300.0
 
 
 def validator(
@@ -43,9 +46,12 @@ def public(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name != "loss"}
 
 
-def rivals(prepared: Prepared, seed: int, progress: Progress) -> dict[str, dict[str, Any]]:
-    """Metrics, seconds and a note of each plain baseline, on the test examples."""
-    task, parts = prepared.task, prepared.parts
+def rivals(prepared: Prepared, recipe: Recipe, progress: Progress) -> dict[str, dict[str, Any]]:
+    """Metrics, seconds and a note of each plain baseline, on the test examples.
+
+    A budget of time under ``UNHURRIED_SECONDS`` leaves them a like share of their work.
+    """
+    task, parts, seconds = prepared.task, prepared.parts, recipe.budget.seconds
     assert parts.train.targets is not None and parts.test.targets is not None
     found = measure_baselines(
         task.goal,
@@ -53,9 +59,10 @@ def rivals(prepared: Prepared, seed: int, progress: Progress) -> dict[str, dict[
         parts.train.targets,
         task.features(parts.test),
         parts.test.targets,
-        seed=seed,
+        seed=recipe.seed,
         progress=progress,
         categorical=task.categorical_features(),
+        effort=1.0 if seconds is None else min(1.0, seconds / UNHURRIED_SECONDS),
     )
     return {
         name: {

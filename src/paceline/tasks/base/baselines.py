@@ -54,6 +54,7 @@ class _Table:
     test: Array
     categorical: tuple[int, ...]
     seed: int
+    effort: float
 
     @property
     def trees_a_round(self) -> int:
@@ -89,6 +90,7 @@ def measure_baselines(
     seed: int,
     progress: Progress,
     categorical: Sequence[int] = (),
+    effort: float = 1.0,
     clock: Clock | None = None,
 ) -> dict[str, Baseline]:
     """Trains and measures the majority or mean, a linear method and boosted trees.
@@ -105,6 +107,7 @@ def measure_baselines(
         seed: For the choice of rows and for the methods themselves.
         progress: Told which method is running.
         categorical: Columns that hold codes of categories.
+        effort: Share of the usual work that each may do, over 0 and at most 1.
         clock: Measures the seconds; the wall clock where left out.
     """
     clock = clock or WallClock()
@@ -115,6 +118,7 @@ def measure_baselines(
         test=np.asarray(test_features, dtype=np.float32),
         categorical=tuple(categorical),
         seed=seed % 2**32,
+        effort=effort,
     )
     truth = goal.encode(test_targets)
     methods = _METHODS[goal.name]
@@ -169,7 +173,7 @@ def _ridge(table: _Table) -> tuple[Tensor, str]:
 
 def _linear(table: _Table, method: Any, outputs: int) -> tuple[Tensor, str]:
     columns = max(1, len(table.numeric) + 3 * len(table.categorical))
-    rows = table.some(max(_LEAST_ROWS, _LINEAR_ENTRIES // (columns * outputs)))
+    rows = table.some(max(_LEAST_ROWS, int(table.effort * _LINEAR_ENTRIES) // (columns * outputs)))
     pipeline = need("sklearn.pipeline", extra="sklearn", purpose=_PURPOSE)
     fitted = pipeline.make_pipeline(_prepared(table), method)
     fitted.fit(table.train[rows], table.train_targets[rows])
@@ -194,7 +198,8 @@ def _prepared(table: _Table) -> Any:
 def _boosting(table: _Table) -> tuple[Tensor, str]:
     ensemble = need("sklearn.ensemble", extra="sklearn", purpose=_PURPOSE)
     trees = table.trees_a_round
-    limits = _limits(len(table.train), table.train.shape[1], trees)
+    work = int(table.effort * _TREE_WORK)
+    limits = _limits(len(table.train), table.train.shape[1], trees, work)
     rows = table.some(limits.rows)
     # scikit-learn finds no bins in a column that is empty.
     empty = np.isnan(table.train[rows]).all(0)
@@ -238,12 +243,12 @@ class _Limits:
         return columns * trees_a_round * self.rounds * (6 * self.rows + _LEAVES * self.bins)
 
 
-def _limits(rows: int, columns: int, trees_a_round: int) -> _Limits:
+def _limits(rows: int, columns: int, trees_a_round: int, work: int) -> _Limits:
     plain = _Limits(rows=rows)
-    if plain.work(columns, trees_a_round) <= _TREE_WORK:
+    if plain.work(columns, trees_a_round) <= work:
         return plain
     for rounds in (40, 20, 10):
-        steps = _TREE_WORK // (columns * trees_a_round * rounds)
+        steps = work // (columns * trees_a_round * rounds)
         most = (steps - _LEAVES * 63) // 6
         if most >= _LEAST_ROWS:
             return _Limits(rows=min(rows, most), rounds=rounds, learning_rate=0.2, bins=63)
