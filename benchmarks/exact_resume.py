@@ -4,22 +4,29 @@
 
 A run of ``paceline fit`` is killed with SIGKILL at a random moment (one time in three
 while it writes a transaction), resumed, and killed again now and then, until it ends. Its
-``model.safetensors`` is then compared with that of a run that nobody touched.
+``model.safetensors`` is then compared with that of a run that nobody touched. Every sitting
+is a process of its own, forked from one that has imported torch, with one thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import multiprocessing
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import torch
 from harness import write_result
+
+from paceline.cli.main import run
+from paceline.jobs import fit  # noqa: F401 # imported before the fork
+
+FORK = multiprocessing.get_context("fork")
 
 RECIPES = {
     "images, AdamW, averaging, dropout": ["digits", "--steps", "240"],
@@ -32,10 +39,12 @@ RECIPES = {
 COMMON = ["--no-baselines", "--quiet", "--set", "loop.save_seconds=0.2", "--set", "model.width=8"]
 
 
-def command(recipe: list[str], out: Path, *, resume: bool) -> list[str]:
-    """The command line of one sitting."""
-    ending = ["--resume"] if resume else []
-    return [sys.executable, "-m", "paceline", "fit", *recipe, *COMMON, "--out", str(out), *ending]
+def sit_down(recipe: list[str], out: Path, *, resume: bool) -> BaseProcess:
+    """Starts one sitting of the command line."""
+    words = ["fit", *recipe, *COMMON, "--out", str(out), *(["--resume"] if resume else [])]
+    process = FORK.Process(target=lambda: sys.exit(run(words)))
+    process.start()
+    return process
 
 
 def digest(out: Path) -> str:
@@ -46,37 +55,36 @@ def digest(out: Path) -> str:
 def untouched(recipe: list[str], out: Path) -> tuple[str, float]:
     """The weights of a run that nobody kills, and how long it took."""
     began = time.monotonic()
-    subprocess.run(command(recipe, out, resume=False), check=True)
+    process = sit_down(recipe, out, resume=False)
+    process.join()
     return digest(out), time.monotonic() - began
 
 
-def sitting(
-    process: subprocess.Popen[bytes], out: Path, chance: random.Random, longest: float
-) -> str:
+def end(process: BaseProcess, out: Path, chance: random.Random, longest: float) -> str:
     """Waits for a moment to kill the process; says which kind it was, or that it ended."""
     in_a_save = chance.random() < 1 / 3
-    begins = time.monotonic() + chance.uniform(0.2, 1.0) * longest
-    while process.poll() is None:
-        due = time.monotonic() >= begins
-        writing = due and in_a_save and any((out / "checkpoints").glob("*.part"))
-        if writing or (due and not in_a_save) or time.monotonic() > begins + longest:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+    due = time.monotonic() + chance.uniform(0.02, 1.0) * longest
+    while process.is_alive():
+        now = time.monotonic()
+        writing = any((out / "checkpoints").glob("*.part"))
+        if now >= due and (writing or not in_a_save or now > due + longest):
+            process.kill()
+            process.join()
             return "during a save" if writing else "between"
         time.sleep(0.0002)
     return "ended"
 
 
 def killed(recipe: list[str], out: Path, chance: random.Random, longest: float) -> list[str]:
-    """A run that is killed once or more; gives the moments at which it was."""
+    """A run that is killed up to three times; gives the moments at which it was."""
     moments: list[str] = []
     while True:
-        process = subprocess.Popen(command(recipe, out, resume=bool(moments)))
-        moment = sitting(process, out, chance, longest) if len(moments) < 2 else "left"
-        process.wait()
+        process = sit_down(recipe, out, resume=bool(moments))
+        moment = end(process, out, chance, longest) if len(moments) < 3 else "left"
+        process.join()
         if moment in {"ended", "left"}:
-            if process.returncode:
-                raise RuntimeError(f"the run ended with {process.returncode}")
+            if process.exitcode:
+                raise RuntimeError(f"the run ended with {process.exitcode}")
             return moments
         moments.append(moment)
 
@@ -86,6 +94,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--smoke", action="store_true", help="two kills, to see that it runs")
     options = parser.parse_args()
+    torch.set_num_threads(1)
     wanted = 2 if options.smoke else options.kills
     chance = random.Random(0)
     moments: dict[str, int] = {}
@@ -105,7 +114,10 @@ def main() -> None:
                 identical += digest(out) == truth[name][0]
                 for moment in found:
                     moments[moment] = moments.get(moment, 0) + 1
-            print(f"{sum(moments.values())} kills, {identical} of {runs} killed runs identical")
+            print(
+                f"{sum(moments.values())} kills, {identical} of {runs} killed runs identical",
+                flush=True,
+            )
     figures = {"kills": moments, "killed_runs": runs, "identical": identical}
     print(figures)
     if not options.smoke:

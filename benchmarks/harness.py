@@ -18,11 +18,11 @@ SHARED_DATA = HERE.parent.parent / "shared" / "data"
 PACKAGES = ("paceline", "torch", "numpy", "scikit-learn", "tabm", "lightning", "pandas")
 
 
-def write_result(script: str, figures: dict[str, Any]) -> None:
-    """Writes ``results/<script>.json`` with the command, the machine and the versions."""
-    name = Path(script).stem
+def write_result(name: str, figures: dict[str, Any], *, script: str | None = None) -> None:
+    """Writes ``results/<name>.json`` with the command, the machine and the versions."""
+    name = Path(name).stem
     result = {
-        "command": " ".join(["python", f"benchmarks/{name}.py", *sys.argv[1:]]),
+        "command": " ".join(["python", f"benchmarks/{script or name}.py", *sys.argv[1:]]),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": {

@@ -212,7 +212,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    rounds = 2 if smoke else 31
+    rounds = 2 if smoke else 21
     rows = [
         measure("small", small, rounds=rounds, steps=20 if smoke else 600),
         measure("middling", middling, rounds=rounds, steps=5 if smoke else 40),
