@@ -98,7 +98,7 @@ def main() -> None:
     wanted = 2 if options.smoke else options.kills
     chance = random.Random(0)
     moments: dict[str, int] = {}
-    identical = runs = 0
+    identical = runs = tried = 0
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         truth = {
@@ -107,7 +107,8 @@ def main() -> None:
         }
         while sum(moments.values()) < wanted:
             name = list(RECIPES)[runs % len(RECIPES)]
-            out = place / f"killed-{runs}"
+            out = place / f"killed-{tried}"
+            tried += 1
             found = killed(RECIPES[name], out, chance, truth[name][1])
             if found:
                 runs += 1

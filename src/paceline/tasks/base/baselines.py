@@ -54,7 +54,7 @@ class _Table:
     test: Array
     categorical: tuple[int, ...]
     seed: int
-    effort: float
+    effort: float = 1.0
 
     @property
     def trees_a_round(self) -> int:
