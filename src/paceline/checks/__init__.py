@@ -21,6 +21,8 @@ _ROLES = {
     "data": ("source", "paceline.data.base:Source"),
     "tasks": ("task", "paceline.tasks.base:Task"),
     "models": ("model", "paceline.models.base:Model"),
+    "optimizers": ("optimizer", "torch.optim:Optimizer"),
+    "learners": ("learner", "paceline.learners.base:Learner"),
     "monitors": ("monitor", "paceline.monitors.base:Monitor"),
     "controllers": ("controller", "paceline.controllers.base:Controller"),
 }

@@ -42,6 +42,7 @@ class ReduceOnPlateau(Controller):
             raise SettingError(f"factor must be over 0 and under 1, got {factor:g}")
         if patience < 0:
             raise SettingError(f"patience must be at least 0, got {patience}")
+        self.factor, self.patience = float(factor), patience
         self._optimizer = SGD([torch.zeros(1)], lr=self.learning_rate)
         self._scheduler = TorchReduceLROnPlateau(self._optimizer, factor=factor, patience=patience)
         self._heard = 0

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 from paceline.core.errors import SettingError, nearest
 
-SHELVES = ("data", "tasks", "models", "monitors", "controllers")
+SHELVES = ("data", "tasks", "models", "optimizers", "learners", "monitors", "controllers")
 
 
 def names(shelf: str) -> tuple[str, ...]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+NAN = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -12,11 +15,15 @@ class Glimpse:
 
     Attributes:
         step: Updates done so far, this one included.
-        loss: Mean loss of the step's batch, in the task's unit; may be nan or inf.
+        loss: Mean loss of the step's batch, before the update, in the task's unit; may be
+            nan or inf.
         examples: Examples in the step's batch.
         elapsed_seconds: Since the run began, pauses between resumes left out.
         gradient_norm: Global L2 norm before clipping; nan where it was not computed.
         learning_rate: What the optimizer's first parameter group used.
+        gradient_alignment: Cosine of the angle between this step's gradient and the one
+            before, -1 to 1; nan where no controller needs it.
+        gradient_product: Inner product of the two; nan where no controller needs it.
     """
 
     step: int
@@ -25,6 +32,8 @@ class Glimpse:
     elapsed_seconds: float
     gradient_norm: float
     learning_rate: float
+    gradient_alignment: float = NAN
+    gradient_product: float = NAN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,31 +42,67 @@ class Reading:
 
     Attributes:
         step: Updates done so far.
-        progress: Share of the budget that is spent, from 0 to 1.
-        total_steps: Steps in the whole budget, None where the budget is time.
-        values: Plain floats by name, the unit in the name (``step_seconds``).
+        progress: Share of the budget that is spent, from 0 to 1; 0 where it has no end.
+        total_steps: Steps in the whole budget, None where the budget is time or open.
+        values: Plain floats by name, the unit in the name (``step_seconds``). The loop
+            itself gives ``loss`` and ``gradient_norm`` of the last step, ``skipped_steps``
+            (updates that were left out so far because something was not finite),
+            ``probing`` (1 where the last step was a trial) and ``restores`` (how often the
+            run has gone back to a remembered state outside of trials).
+        batch: Number of the next batch that was not seen before.
+        replays: Whether a batch can be asked for again.
+        remembers: Whether a state can be kept and restored.
     """
 
     step: int
     progress: float
     total_steps: int | None = None
     values: Mapping[str, float] = field(default_factory=dict)
+    batch: int = 0
+    replays: bool = True
+    remembers: bool = True
+
+    @property
+    def expected_steps(self) -> float | None:
+        """Steps in the whole budget, as far as can be told; None where it has no end."""
+        if self.total_steps is not None:
+            return float(self.total_steps)
+        return self.step / self.progress if self.progress > 0 and self.step > 0 else None
+
+
+class Move(NamedTuple):
+    """Something to do with a remembered state.
+
+    ``keep`` remembers the present state under a name, ``restore`` brings one back,
+    ``mend`` brings back only what is not finite now, ``forget`` frees the memory.
+    """
+
+    verb: Literal["keep", "restore", "mend", "forget"]
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Steer:
-    """What a controller wants of the loop; None and False leave things as they are.
+    """What a controller wants of the loop; what is left out leaves things as they are.
 
     Attributes:
         learning_rate: For the first parameter group; the others keep their ratio to it.
+        factor: What the learning rate of whoever sets it is multiplied by.
+        batch: Number of the batch for the next step; None for one that was not seen.
         batch_size: Examples in one update.
-        rollback: Go back to the last good transaction.
+        moves: To do before the next step, in this order.
+        probing: The next step is a trial: it may be undone, and is no news of the run.
         stop: End the training here.
         reason: Why, in a few words; a new reason is a decision worth a ledger row.
+        told: Facts for the other controllers: they stand in the readings from now on.
     """
 
     learning_rate: float | None = None
+    factor: float = 1.0
+    batch: int | None = None
     batch_size: int | None = None
-    rollback: bool = False
+    moves: tuple[Move, ...] = ()
+    probing: bool = False
     stop: bool = False
     reason: str = ""
+    told: Mapping[str, float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a controller is, and what the schedules among them share."""
+"""What the schedules among the controllers share."""
 
 from __future__ import annotations
 
@@ -10,27 +10,11 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LRScheduler
 
-from paceline.core.decider import Decider
+from paceline.controllers.base.controller import Controller
 from paceline.core.errors import SettingError
 from paceline.core.readings import Reading, Steer
 
 TIME_GRID = 1000
-
-
-class Controller(Decider[Reading, Reading, Steer]):
-    """Chooses the next learning rate, once before every step.
-
-    Args:
-        learning_rate: The optimizer's own, positive; a schedule's peak.
-    """
-
-    def __init__(self, learning_rate: float) -> None:
-        if not 0 < learning_rate < float("inf"):
-            raise SettingError(f"the learning rate must be positive, got {learning_rate}")
-        self.learning_rate = float(learning_rate)
-
-    def observe(self, reading: Reading) -> Reading:
-        return reading
 
 
 class Schedule(Controller):
