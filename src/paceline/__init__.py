@@ -19,14 +19,24 @@ _HOMES = {
     "PacelineClassifier": "paceline.integrations.sklearn",
     "PacelineRegressor": "paceline.integrations.sklearn",
     "PacelineError": "paceline.core.errors",
+    "Pacer": "paceline.train.pacer",
 }
-__all__ = ["PacelineClassifier", "PacelineError", "PacelineRegressor", "Run", "fit", "load"]
+__all__ = [
+    "PacelineClassifier",
+    "PacelineError",
+    "PacelineRegressor",
+    "Pacer",
+    "Run",
+    "fit",
+    "load",
+]
 
 if TYPE_CHECKING:
     from paceline.core.errors import PacelineError
     from paceline.integrations.sklearn import PacelineClassifier, PacelineRegressor
     from paceline.jobs.fit import fit
     from paceline.jobs.run import Run, load
+    from paceline.train.pacer import Pacer
 
 
 def __getattr__(name: str) -> Any:

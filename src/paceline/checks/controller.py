@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from paceline.checks.base import (
     Part,
@@ -20,12 +19,13 @@ from paceline.checks.base import (
     through_json,
 )
 from paceline.core.errors import SettingError
-from paceline.core.readings import Reading, Steer
+from paceline.core.readings import Move, Reading, Steer
 
 _RATE = 0.1
 _BUDGETS = (1, 2, 3, 10, 97)
 _BROKEN = (float("nan"), float("inf"), float("-inf"))
 _VALIDATE_EVERY = 5
+_VERBS = get_args(get_type_hints(Move)["verb"])
 
 
 def is_made_with_a_learning_rate_alone(part: Part) -> None:
@@ -51,10 +51,8 @@ def refuses_learning_rates_that_are_not_positive(part: Part) -> None:
 
 def observes_and_decides_without_changing_anything(part: Part) -> None:
     controller = part(_RATE)
-    for reading in _readings(40):
+    for reading, choice in _drive(controller, _Run(40)):
         state, values = through_json(controller.state_dict(), part.__name__), dict(reading.values)
-        seen = controller.observe(reading)
-        choice = controller.decide(seen)
         again = controller.decide(controller.observe(reading))
         expect(choice == again, f"asked twice at step {reading.step}: {choice}, then {again}")
         expect(
@@ -62,11 +60,10 @@ def observes_and_decides_without_changing_anything(part: Part) -> None:
             f"observe or decide changed the state at step {reading.step}",
         )
         expect(same(values, dict(reading.values)), "the reading was changed")
-        controller.learn(seen, choice, reading)
 
 
 def gives_a_steer_with_a_reason_in_one_line(part: Part) -> None:
-    for choice in _choices(part(_RATE), _readings(20)):
+    for _, choice in _drive(part(_RATE), _Run(20)):
         expect(isinstance(choice, Steer), f"decide gave a {type(choice).__name__}, not a Steer")
         reason = choice.reason
         expect(
@@ -77,12 +74,67 @@ def gives_a_steer_with_a_reason_in_one_line(part: Part) -> None:
 
 def keeps_rates_finite_and_not_negative_over_a_budget_of_steps(part: Part) -> None:
     for steps in _BUDGETS:
-        _expect_sound_rates(part, _readings(steps, beyond=5))
+        _expect_sound_rates(part, _Run(steps, beyond=5))
 
 
 def keeps_rates_finite_and_not_negative_over_a_budget_of_time(part: Part) -> None:
     for steps in _BUDGETS:
-        _expect_sound_rates(part, _readings(steps, beyond=5, by_time=True))
+        _expect_sound_rates(part, _Run(steps, beyond=5, ends="by time"))
+
+
+def keeps_rates_finite_and_not_negative_without_an_end(part: Part) -> None:
+    _expect_sound_rates(part, _Run(150, ends="never"))
+
+
+def multiplies_rates_by_finite_positive_factors(part: Part) -> None:
+    for reading, choice in _everywhere(part):
+        expect(
+            _is_number(choice.factor) and math.isfinite(choice.factor) and choice.factor > 0,
+            f"the factor is {choice.factor!r} at step {reading.step}",
+        )
+
+
+def makes_moves_that_are_known(part: Part) -> None:
+    for reading, choice in _everywhere(part):
+        for move in choice.moves:
+            known = isinstance(move, Move) and move.verb in _VERBS
+            expect(known, f"there is no move {move!r}, at step {reading.step}")
+            named = isinstance(move.name, str) and (move.name or move.verb == "revive")
+            expect(bool(named), f"the move {move!r} at step {reading.step} has no name")
+
+
+def asks_for_batches_that_were_seen_or_come_next(part: Part) -> None:
+    for reading, choice in _everywhere(part):
+        asked = choice.batch
+        expect(
+            asked is None or (isinstance(asked, int) and 0 <= asked <= reading.batch),
+            f"the batch {asked!r} is asked for when {reading.batch} comes next",
+        )
+
+
+def tells_facts_that_are_plain_floats(part: Part) -> None:
+    for reading, choice in _everywhere(part):
+        for name, fact in choice.told.items():
+            expect(
+                isinstance(name, str) and type(fact) is float,
+                f"{name!r} is told as {fact!r} at step {reading.step}, which is no float",
+            )
+
+
+def does_without_memory_where_there_is_none(part: Part) -> None:
+    for reading, choice in _drive(part(_RATE), _Run(96, remembers=False)):
+        _expect_sound(choice, reading)
+        asked = [move for move in choice.moves if move.verb != "revive"]
+        expect(not asked, f"nothing is remembered, and {asked} is asked for at step {reading.step}")
+
+
+def does_without_old_batches_where_there_are_none(part: Part) -> None:
+    for reading, choice in _drive(part(_RATE), _Run(96, replays=False)):
+        _expect_sound(choice, reading)
+        expect(
+            choice.batch in (None, reading.batch),
+            f"no batch comes twice, and number {choice.batch} is asked for at step {reading.step}",
+        )
 
 
 def decides_before_any_monitor_has_spoken(part: Part) -> None:
@@ -93,50 +145,70 @@ def decides_before_any_monitor_has_spoken(part: Part) -> None:
 
 
 def goes_on_after_losses_that_are_not_finite(part: Part) -> None:
-    controller = part(_RATE)
-    for reading in _readings(30):
-        broken = _BROKEN[reading.step % 3]
-        heard = replace(
-            reading,
-            values={
-                name: broken if "loss" in name or "norm" in name else value
-                for name, value in reading.values.items()
-            },
-        )
-        _expect_sound(_step(controller, heard), heard)
+    for reading, choice in _drive(part(_RATE), _Run(30, broken=True)):
+        _expect_sound(choice, reading)
 
 
 def goes_on_identically_from_a_state_that_went_through_json(part: Part) -> None:
-    controller, other = part(_RATE), part(_RATE)
-    for reading in _readings(60):
+    controller, other, run = part(_RATE), part(_RATE), _Run(60)
+    for reading, expected in _drive(controller, run):
         if reading.step in (0, 17, 41):
             other = part(_RATE)
             other.load_state_dict(through_json(controller.state_dict(), part.__name__))
-        expected, found = _step(controller, reading), _step(other, reading)
+        seen = other.observe(reading)
+        found = other.decide(seen)
         expect(
             expected == found,
             f"at step {reading.step} it decides {expected}, but {found} after a resume",
         )
+        other.learn(seen, found, run.after(expected))
+
+
+def has_a_configuration_of_json_values_that_makes_it_again(part: Part) -> None:
+    controller, run = part(_RATE), _Run(60)
+    config = through_json(controller.get_config(), part.__name__)
+    other = part.from_config(config)
+    expect(
+        same(config, through_json(other.get_config(), part.__name__)),
+        f"made from {config}, its configuration is {other.get_config()}",
+    )
+    for reading, expected in _drive(controller, run):
+        seen = other.observe(reading)
+        found = other.decide(seen)
+        expect(
+            expected == found,
+            f"at step {reading.step} it decides {expected}, but {found} made from {config}",
+        )
+        other.learn(seen, found, run.after(expected))
+
+
+def refuses_configurations_that_are_not_its_own(part: Part) -> None:
+    config = part(_RATE).get_config()
+    unknown = config | {"no_such_setting": 1}
+    expect_refusal(partial(part.from_config, unknown), SettingError, "an unknown setting")
+    less = {name: value for name, value in config.items() if name != "learning_rate"}
+    what = "a configuration without a learning rate"
+    expect_refusal(partial(part.from_config, less), SettingError, what)
 
 
 def decides_the_same_for_the_same_readings(part: Part) -> None:
     with chance(1):
-        first = list(_choices(part(_RATE), _readings(40)))
+        first = [choice for _, choice in _drive(part(_RATE), _Run(40))]
     with chance(2):
-        second = list(_choices(part(_RATE), _readings(40)))
-    for step, (one, other) in enumerate(zip(first, second, strict=True)):
+        second = [choice for _, choice in _drive(part(_RATE), _Run(40))]
+    for step, (one, other) in enumerate(zip(first, second, strict=False)):
         expect(one == other, f"two runs differ at step {step}: {one}, then {other}")
+    expect(len(first) == len(second), f"of two runs one ends after {len(first)} steps")
 
 
-def _expect_sound_rates(part: Part, readings: Iterator[Reading]) -> None:
-    controller = part(_RATE)
-    for reading in readings:
-        _expect_sound(_step(controller, reading), reading)
+def _expect_sound_rates(part: Part, run: _Run) -> None:
+    for reading, choice in _drive(part(_RATE), run):
+        _expect_sound(choice, reading)
 
 
 def _expect_sound(choice: Any, reading: Reading) -> None:
     rate = choice.learning_rate
-    of = f"step {reading.step} of {reading.total_steps or 'a budget of time'}"
+    of = f"step {reading.step} of {reading.total_steps or 'a budget without a number of steps'}"
     expect(
         rate is None or (math.isfinite(rate) and rate >= 0),
         f"the learning rate is {rate} at {of}",
@@ -145,35 +217,116 @@ def _expect_sound(choice: Any, reading: Reading) -> None:
     expect(size is None or size >= 1, f"the batch size is {size} at {of}")
 
 
-def _choices(controller: Any, readings: Iterator[Reading]) -> Iterator[Any]:
-    for reading in readings:
-        yield _step(controller, reading)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _step(controller: Any, reading: Reading) -> Any:
-    seen = controller.observe(reading)
-    choice = controller.decide(seen)
-    controller.learn(seen, choice, reading)
-    return choice
+def _everywhere(part: Part) -> Iterator[tuple[Reading, Any]]:
+    """What a controller decides in runs of several kinds."""
+    for run in (_Run(97), _Run(97, ends="by time"), _Run(60, ends="never"), _Run(30, broken=True)):
+        yield from _drive(part(_RATE), run)
 
 
-def _readings(steps: int, *, beyond: int = 0, by_time: bool = False) -> Iterator[Reading]:
-    """A run whose loss falls, rises and lies still, with a validation now and then."""
-    for step in range(steps + beyond):
-        loss = 2.0 + math.cos(step / 6) if step < 30 else 1.0
-        yield Reading(
+def _drive(controller: Any, run: _Run) -> Iterator[tuple[Reading, Any]]:
+    """Each reading with what is decided; then it is done, and learnt from."""
+    while not run.is_over:
+        reading = run.reading()
+        seen = controller.observe(reading)
+        choice = controller.decide(seen)
+        yield reading, choice
+        outcome = run.after(choice)
+        controller.learn(seen, choice, outcome)
+        run.do(choice)
+
+
+class _Run:
+    """A run whose loss falls, rises and lies still, with a validation now and then.
+
+    It does with batches, moves and facts what the loop does. Its numbers do not depend on
+    the rates, so that two controllers can be compared over the same run.
+
+    Args:
+        steps: In the budget.
+        beyond: Steps after its end.
+        ends: ``by steps``, ``by time`` or ``never``: what is known of the end.
+        broken: Whether losses and norms are not finite, each in its turn.
+        replays: Whether a batch can be asked for again.
+        remembers: Whether a state can be kept.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        *,
+        beyond: int = 0,
+        ends: str = "by steps",
+        broken: bool = False,
+        replays: bool = True,
+        remembers: bool = True,
+    ) -> None:
+        self._steps, self._last, self._ends, self._broken = steps, steps + beyond, ends, broken
+        self._replays, self._remembers = replays, remembers
+        self._step = self._batch = 0
+        self._values: dict[str, float] = {"adaptive": 0.0, **self._measured(0)}
+        self._stopped = False
+
+    @property
+    def is_over(self) -> bool:
+        return self._stopped or self._step >= self._last
+
+    def reading(self) -> Reading:
+        return self._reading(self._step, self._batch, self._values)
+
+    def after(self, choice: Any) -> Reading:
+        """The reading that will come of a choice."""
+        fresh = choice.batch is None or choice.batch >= self._batch
+        return self._reading(self._step + 1, self._batch + fresh, self._news(choice))
+
+    def do(self, choice: Any) -> None:
+        outcome = self.after(choice)
+        self._step, self._batch, self._values = outcome.step, outcome.batch, dict(outcome.values)
+        self._stopped = bool(choice.stop)
+
+    def _reading(self, step: int, batch: int, values: dict[str, float]) -> Reading:
+        return Reading(
             step=step,
-            progress=min(step / steps, 1.0),
-            total_steps=None if by_time else steps,
-            values={
-                "loss": loss,
-                "loss_smooth": loss,
-                "loss_trend": -0.01 * math.sin(step / 6),
-                "broken_steps": 0.0,
-                "validation_loss": loss,
-                "validations": float(step // _VALIDATE_EVERY),
-                "gradient_norm": 1.0,
-                "step_seconds": 0.01,
-                "examples_per_second": 6400.0,
-            },
+            progress=0.0 if self._ends == "never" else min(step / self._steps, 1.0),
+            total_steps=self._steps if self._ends == "by steps" else None,
+            values=dict(values),
+            batch=batch,
+            replays=self._replays,
+            remembers=self._remembers,
         )
+
+    def _news(self, choice: Any) -> dict[str, float]:
+        values, step = dict(self._values), self._step + 1
+        back = any(move.verb == "restore" for move in choice.moves)
+        if back and not (choice.probing or values["probing"]):
+            values["restores"] += 1
+        values |= self._measured(step, probing=choice.probing) | dict(choice.told)
+        values["skipped_steps"] += self._broken
+        return values
+
+    def _measured(self, step: int, *, probing: bool = False) -> dict[str, float]:
+        """What the loop says of a step, and, where it is no trial, the monitors."""
+        loss, norm = (2.0 + math.cos(step / 6) if step < 30 else 1.0), 1.0
+        trend = -0.01 * math.sin(step / 6)
+        if self._broken:
+            loss = norm = trend = _BROKEN[step % 3]
+        said = {"loss": loss, "gradient_norm": norm, "gradient_alignment": math.sin(step)}
+        said["probing"] = float(probing)
+        if step == 0:
+            said |= {"skipped_steps": 0.0, "restores": 0.0}
+        if probing:
+            return said
+        return said | {
+            "loss_smooth": loss,
+            "loss_trend": trend,
+            "broken_steps": 0.0,
+            "validation_loss": loss,
+            "validations": float(step // _VALIDATE_EVERY),
+            "step_seconds": 0.01,
+            "examples_per_second": 6400.0,
+            "update_examples": 64.0,
+            "noise_scale_examples": 64.0 * (1.5 + step / 8),
+        }

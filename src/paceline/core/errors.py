@@ -4,6 +4,7 @@
     ├── DataError            the data cannot be used as they are
     ├── SettingError         a setting is unknown, of the wrong type or out of range
     ├── MissingExtra         a package is missing; names the extra that brings it
+    ├── BudgetError          the budget is spent
     ├── RunError             a run is missing, exists already, differs or is damaged
     └── StorageError         a disk is full, read-only or otherwise unwilling
 
@@ -32,6 +33,10 @@ class SettingError(PacelineError, ValueError):
 
 class MissingExtra(PacelineError, ImportError):
     """A package that an optional part needs is not installed."""
+
+
+class BudgetError(PacelineError):
+    """The budget is spent; says how to go on."""
 
 
 class RunError(PacelineError):

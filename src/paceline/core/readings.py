@@ -74,10 +74,11 @@ class Move(NamedTuple):
     """Something to do with a remembered state.
 
     ``keep`` remembers the present state under a name, ``restore`` brings one back,
-    ``mend`` brings back only what is not finite now, ``forget`` frees the memory.
+    ``mend`` brings back only what is not finite now, ``forget`` frees the memory; ``revive``
+    (whose name says nothing) starts dead layers anew.
     """
 
-    verb: Literal["keep", "restore", "mend", "forget"]
+    verb: Literal["keep", "restore", "mend", "forget", "revive"]
     name: str
 
 

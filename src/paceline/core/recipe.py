@@ -95,6 +95,9 @@ class Recipe(_Section):
     model: Part = Part()
     optimizer: Part = Part()
     controller: Part = Part()
+    beside: dict[str, dict[str, Any] | bool] = Field(
+        default={}, description="controllers that watch over it; the guard does unless it is false"
+    )
     data: DataSettings = DataSettings()
     loop: LoopSettings = LoopSettings()
     budget: Budget = Budget()

@@ -17,7 +17,8 @@ from paceline.core.recipe import Part
 from paceline.core.signature import Signature
 from paceline.monitors.base import Monitor
 
-DEFAULT_CONTROLLER = "linear"
+DEFAULT_CONTROLLER = "probe"
+BESIDE: dict[str, dict[str, Any] | bool] = {"guard": True}
 _FUSED = ("cpu", "cuda")
 
 
@@ -39,33 +40,32 @@ def build_model(signature: Signature, name: str, settings: Mapping[str, Any]) ->
 
 
 def optimizer_names() -> dict[str, type[Optimizer]]:
-    """torch's optimizers by their names in lower case."""
-    return {
+    """torch's optimizers by their names in lower case, and those of the shelf."""
+    torchs = {
         name.lower(): value
         for name, value in vars(torch.optim).items()
         if inspect.isclass(value) and issubclass(value, Optimizer) and value is not Optimizer
     }
+    return torchs | dict(catalog.parts("optimizers"))
 
 
 def build_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
-    """One of torch's optimizers over a model's parameters.
+    """An optimizer, torch's or of the shelf, over a model's parameters.
 
     Weight decay is kept off vectors (biases and the scales of normalisations), where it
     only does harm.
 
     Args:
         model: At least one of its parameters must be trainable.
-        settings: ``name`` in lower case and the optimizer's own arguments.
+        settings: ``name`` (or ``package.module:Class``) and the optimizer's own arguments.
 
     Raises:
         SettingError: There is no such optimizer or argument, or nothing to train.
     """
     rest = dict(settings)
-    known = optimizer_names()
-    name = str(rest.pop("name")).lower()
-    if name not in known:
-        raise SettingError(f"there is no optimizer {name!r}{nearest(name, known)}")
-    arguments = inspect.signature(known[name]).parameters
+    name = str(rest.pop("name"))
+    part = _optimizer_called(name)
+    arguments = inspect.signature(part).parameters
     for key in rest:
         if key not in arguments or key == "params":
             choices = [each for each in arguments if each != "params"]
@@ -82,9 +82,18 @@ def build_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
             {"params": [each for each in parameters if each.ndim < 2], "weight_decay": 0.0},
         ]
     try:
-        return known[name]([group for group in groups if group["params"]], **rest)
+        return part([group for group in groups if group["params"]], **rest)
     except (TypeError, ValueError) as error:
         raise SettingError(f"{name}: {error}") from None
+
+
+def _optimizer_called(name: str) -> type[Optimizer]:
+    if ":" in name:
+        return catalog.find("optimizers", name)
+    known = optimizer_names()
+    if name.lower() not in known:
+        raise SettingError(f"there is no optimizer {name!r}{nearest(name, known)}")
+    return known[name.lower()]
 
 
 def build_controller(part: Part, learning_rate: float) -> Controller:
@@ -92,6 +101,21 @@ def build_controller(part: Part, learning_rate: float) -> Controller:
     found = catalog.find("controllers", part.name or DEFAULT_CONTROLLER)
     controller: Controller = catalog.build(found, part.settings, learning_rate)
     return controller
+
+
+def build_beside(
+    wanted: Mapping[str, Mapping[str, Any] | bool], learning_rate: float
+) -> list[Controller]:
+    """The controllers that watch over it: those that stand there anyway, and those asked for."""
+    return [
+        catalog.build(
+            catalog.find("controllers", name),
+            {} if isinstance(settings, bool) else settings,
+            learning_rate,
+        )
+        for name, settings in {**BESIDE, **wanted}.items()
+        if settings is not False
+    ]
 
 
 def build_monitors() -> list[Monitor]:

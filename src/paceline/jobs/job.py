@@ -21,6 +21,7 @@ from paceline.core.ledger import Ledger
 from paceline.core.progress import Progress
 from paceline.core.recipe import Recipe, differences, recipe_from
 from paceline.jobs.assemble import (
+    build_beside,
     build_controller,
     build_model,
     build_monitors,
@@ -255,7 +256,10 @@ class Job:
     def _loop(self, material: Material, network: nn.Module, vault: Vault) -> Loop:
         recipe, loop = self.recipe, self.recipe.loop
         optimizer = self._optimizer(material, network)
-        controller = build_controller(recipe.controller, float(optimizer.param_groups[0]["lr"]))
+        hint = float(optimizer.param_groups[0]["lr"])
+        controller = build_controller(recipe.controller, hint)
+        beside = build_beside(recipe.beside, hint)
+        optimizer = controller.wrap(optimizer)
         compiled = torch.compile(network) if loop.compile else network
         updater = Updater(
             network=compiled,  # type: ignore[arg-type] # compile gives the same callable
@@ -268,6 +272,7 @@ class Job:
             channels_last=loop.channels_last,
             augment=material.augment,
             seed=recipe.seed,
+            align=any(each.needs for each in (controller, *beside)),
         )
         counts = material.counts
         allowed = allowance(
@@ -281,6 +286,7 @@ class Job:
             model=network,
             updater=updater,
             controller=controller,
+            beside=beside,
             monitors=build_monitors(),
             validate=validator(material, self.precision),
             measure=material.goal,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
-from paceline.core.recipe import Budget
+if TYPE_CHECKING:
+    from paceline.core.recipe import Budget
 
 
 @final
@@ -51,6 +52,7 @@ def allowance(
 ) -> Allowance:
     """What a budget comes to for so many training examples.
 
+    >>> from paceline.core.recipe import Budget
     >>> allowance(Budget(epochs=2), examples=100, batch_size=32, default_epochs=9.0,
     ...     begun_seconds=0.0).steps
     7

@@ -6,12 +6,11 @@ import contextlib
 import math
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
-from torch import Tensor, nn
+from torch import nn
 
 from paceline.controllers.base import Controller
 from paceline.core.clock import Clock
@@ -20,12 +19,16 @@ from paceline.core.ledger import Ledger
 from paceline.core.progress import Progress
 from paceline.core.readings import Glimpse, Reading, Steer
 from paceline.monitors.base import Monitor
+from paceline.train.averaging import measuring
 from paceline.train.budget import Allowance
+from paceline.train.decisions import Decision
 from paceline.train.judge import Average, Best, Measure
-from paceline.train.transaction import RandomStates, Transaction, Vault
+from paceline.train.layers import Layers
+from paceline.train.memory import Memory
+from paceline.train.pace import Pace, is_adaptive
+from paceline.train.transaction import RandomStates, Stateful, Transaction, Vault
 from paceline.train.update import Updater
 
-LAG_STEPS = 8
 RECORDS = 300
 TELL_EVERY = 16
 AFTERWARDS_SECONDS = 0.3
@@ -43,6 +46,7 @@ class Plan:
         model: Whose weights are learnt.
         updater: Does one update.
         controller: Sets the learning rate before each.
+        beside: Controllers that watch over it.
         monitors: Read every step.
         validate: Measures a model: metrics by name, among them ``loss``. None where
             there is nothing to validate on.
@@ -57,6 +61,7 @@ class Plan:
     model: nn.Module
     updater: Updater
     controller: Controller
+    beside: Sequence[Controller]
     monitors: Sequence[Monitor]
     validate: Callable[[nn.Module], dict[str, float]] | None
     measure: Measure
@@ -99,22 +104,27 @@ class Loop:
         self._saved_at = self._elapsed()
         self._save_cost = self._validation_cost = self._validation_seconds = 0.0
         self._record = _Recorder(ledger)
-        self._losses: deque[Tensor] = deque()
-        self._lag = 0 if next(plan.model.parameters()).device.type == "cpu" else LAG_STEPS
-        self._reason = ""
-        self._reading = self._read({}, self._elapsed())
-        members: dict[str, Any] = {
-            "model": plan.model,
-            "updater": plan.updater,
-            "controller": plan.controller,
-            "best": self.best,
-            "random": RandomStates(),
-            "loop": self,
-            **{f"monitor-{at}": monitor for at, monitor in enumerate(plan.monitors)},
-        }
+        members: dict[str, Stateful] = {"scaler": plan.updater.scaler}
         if plan.average is not None:
             members["average"] = plan.average
-        self.transaction = Transaction(**members)
+        self.pace = Pace(
+            plan.controller,
+            plan.beside,
+            plan.monitors,
+            Memory([plan.model], plan.updater.optimizer, members, warn=progress.warn),
+            Layers([plan.model]),
+            self._decided,
+        )
+        self.pace.values["adaptive"] = float(is_adaptive(plan.updater.optimizer))
+        self.transaction = Transaction(
+            model=plan.model,
+            updater=plan.updater,
+            pace=self.pace,
+            best=self.best,
+            random=RandomStates(),
+            loop=self,
+            **{name: each for name, each in members.items() if name != "scaler"},
+        )
 
     def resume(self) -> bool:
         """Goes back to the last good transaction on disk, if there is one."""
@@ -135,50 +145,52 @@ class Loop:
             while not self.stopped:
                 self._one_step()
                 self._between_steps(bool(interrupted))
+        if hasattr(self.plan.updater.optimizer, "eval"):
+            self.plan.updater.optimizer.eval()
         return self.stopped
 
     def _one_step(self) -> None:
-        plan, reading = self.plan, self._reading
-        seen = plan.controller.observe(reading)
-        steer = plan.controller.decide(seen)
-        if steer.learning_rate is not None:
-            plan.updater.learning_rate = steer.learning_rate
-        if steer.reason != self._reason:
-            self._decided(reading, steer)
-        loss, norm = plan.updater.update()
+        plan = self.plan
+        steer = self.pace.decide(self._reading(self._elapsed()))
+        update = plan.updater.update(steer)
+        while update.scaler_skipped:  # the scaler halves its factor until it fits
+            update = plan.updater.update(steer)
+            self.pace.values["scaler_skips"] = self.pace.values.get("scaler_skips", 0.0) + 1
         self.step += 1
         glimpse = Glimpse(
             step=self.step,
-            loss=self._lagged(loss),
+            loss=update.loss,
             examples=plan.updater.examples,
             elapsed_seconds=self._elapsed(),
-            gradient_norm=NAN if norm is None else float(norm),
-            learning_rate=plan.updater.learning_rate,
+            gradient_norm=update.gradient_norm,
+            learning_rate=plan.updater.rates.now,
+            gradient_alignment=update.alignment[0],
+            gradient_product=update.alignment[1],
         )
-        if plan.average is not None:
+        if plan.average is not None and not steer.probing:
             plan.average.follow(self.step)
-        values = dict(reading.values)
-        for monitor in plan.monitors:
-            values.update(monitor.read(glimpse))
-        self._reading = self._read(values, glimpse.elapsed_seconds)
-        plan.controller.learn(seen, steer, self._reading)
-        self._record.take(glimpse, values, self._reading.progress)
+        self.pace.read(glimpse, skipped=update.skipped)
+        outcome = self._reading(glimpse.elapsed_seconds)
+        self.pace.learn(outcome)
+        if not steer.probing:
+            self._record.take(glimpse, self.pace.values, outcome.progress)
         if steer.stop:
             self.stopped = steer.reason or "controller"
 
     def _between_steps(self, interrupted: bool) -> None:
-        done = self._reading.progress
+        done = self._progress_at(self._elapsed())
         if done >= 1 and not self.stopped:
             self.stopped = "budget"
         if interrupted:
             self.stopped = "interrupted"
-        if not interrupted and (self.stopped or self._validation_is_due(done)):
+        due = not self.pace.steer.probing and self._validation_is_due(done)
+        if not interrupted and (self.stopped or due):
             self._next_validation = int(done * self.plan.validations) + 1
             self._validate()
         if self.stopped or self._elapsed() - self._saved_at >= self._save_interval():
             self.save()
         if self.step % TELL_EVERY == 0 or self.stopped:
-            loss = self._reading.values.get("loss_smooth", NAN)
+            loss = self.pace.values.get("loss_smooth", NAN)
             note = f"step {self.step} · loss {loss:.4f}{self._score()}"
             self._progress.advance("training", done, note)
 
@@ -196,15 +208,16 @@ class Loop:
         if plan.validate is None or self._validated_at == self.step:
             return
         model = plan.model if plan.average is None else plan.average.model
-        metrics = plan.validate(model)
+        with measuring(plan.updater.optimizer):
+            metrics = plan.validate(model)
+            self.best.offer(model, metrics, plan.measure, self.step)
         plan.model.train()
         self._validated_at = self.step
-        count = self._reading.values.get("validations", 0) + 1
-        heard = {"validation_loss": metrics["loss"], "validations": count}
-        self._reading = replace(self._reading, values={**self._reading.values, **heard})
+        values = self.pace.values
+        values["validation_loss"] = metrics["loss"]
+        values["validations"] = values.get("validations", 0.0) + 1
         for name, value in metrics.items():
             self._record.row("validation", name, value, self.step, self._elapsed())
-        self.best.offer(model, metrics, plan.measure, self.step)
         took = self._elapsed() - began
         self._validation_seconds += took
         self._validation_cost = took
@@ -235,27 +248,26 @@ class Loop:
         wanted = self.plan.save_seconds
         return wanted and max(wanted, self._save_cost / SAVE_SHARE)
 
-    def _read(self, values: Mapping[str, float], elapsed_seconds: float) -> Reading:
-        allowed = self.plan.allowance
-        reserve = 0.0 if allowed.seconds is None else self.after_seconds()
+    def _reading(self, elapsed_seconds: float) -> Reading:
         return Reading(
             step=self.step,
-            progress=allowed.progress(
-                step=self.step, elapsed_seconds=elapsed_seconds, reserve_seconds=reserve
-            ),
-            total_steps=allowed.steps,
-            values=values,
+            progress=self._progress_at(elapsed_seconds),
+            total_steps=self.plan.allowance.steps,
+            values=dict(self.pace.values),
+            batch=self.plan.updater.replay.fresh,
+        )
+
+    def _progress_at(self, elapsed_seconds: float) -> float:
+        allowed = self.plan.allowance
+        reserve = 0.0 if allowed.seconds is None else self.after_seconds()
+        return allowed.progress(
+            step=self.step, elapsed_seconds=elapsed_seconds, reserve_seconds=reserve
         )
 
     def after_seconds(self) -> float:
         """What the last validation, the test and the last saves will take, as far as is known."""
         measuring = self._validation_cost * (1 + self.plan.test_validations)
         return 1.1 * (measuring + 2 * self._save_cost) + AFTERWARDS_SECONDS
-
-    def _lagged(self, loss: Tensor) -> float:
-        """The loss as a float; on accelerators that of some steps ago, so as not to wait."""
-        self._losses.append(loss)
-        return float(self._losses.popleft() if len(self._losses) > self._lag else self._losses[0])
 
     def _elapsed(self) -> float:
         return self._clock.now() - self._started
@@ -266,23 +278,8 @@ class Loop:
         name, value = next(iter(self.best.metrics.items()))
         return f" · best {name} {value:.4f}"
 
-    def _decided(self, reading: Reading, steer: Steer) -> None:
-        self._reason = steer.reason
-        names = ("loss", "loss_smooth", "loss_trend", "validation_loss")
-        self._ledger.write(
-            "decision",
-            step=self.step,
-            seconds=self._elapsed(),
-            source=type(self.plan.controller).__name__,
-            name="learning_rate",
-            value=steer.learning_rate,
-            detail={
-                "chosen": steer.learning_rate,
-                "reason": steer.reason,
-                "seen": {name: reading.values[name] for name in names if name in reading.values}
-                | {"progress": reading.progress},
-            },
-        )
+    def _decided(self, source: str, reading: Reading, steer: Steer) -> None:
+        Decision.of(source, reading, steer).write(self._ledger, self._elapsed())
 
     def _event(self, name: str, detail: Mapping[str, Any]) -> None:
         self._ledger.write(
@@ -299,10 +296,8 @@ class Loop:
         return {
             "step": self.step,
             "elapsed_seconds": self._elapsed(),
-            "values": dict(self._reading.values),
             "validated_at": self._validated_at,
             "next_validation": self._next_validation,
-            "reason": self._reason,
             "record": self._record.state_dict(),
             "stopped": "" if self.stopped == "interrupted" else self.stopped,
         }
@@ -313,10 +308,8 @@ class Loop:
         self._started = self._clock.now() - state["elapsed_seconds"]
         self._validated_at = state["validated_at"]
         self._next_validation = state["next_validation"]
-        self._reason, self.stopped = state["reason"], state["stopped"]
+        self.stopped = state["stopped"]
         self._record.load_state_dict(state["record"])
-        self._losses.clear()
-        self._reading = self._read(dict(state["values"]), state["elapsed_seconds"])
 
 
 @final

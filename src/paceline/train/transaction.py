@@ -78,7 +78,7 @@ class Transaction:
         """A copy of the whole state."""
         tensors: dict[str, Tensor] = {}
         values = {
-            name: _taken_apart(member.state_dict(), name, tensors)
+            name: taken_apart(member.state_dict(), name, tensors)
             for name, member in self._members.items()
         }
         return Snapshot(tensors=tensors, values=values)
@@ -86,7 +86,7 @@ class Transaction:
     def restore(self, snapshot: Snapshot) -> None:
         """Puts the whole state back."""
         for name, member in self._members.items():
-            member.load_state_dict(_put_together(snapshot.values[name], snapshot.tensors))
+            member.load_state_dict(put_together(snapshot.values[name], snapshot.tensors))
 
 
 @final
@@ -266,7 +266,7 @@ def _unwilling(path: Path, error: SafetensorError) -> StorageError:
     return StorageError(f"cannot write {path}: {text}")
 
 
-def _taken_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+def taken_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     """JSON values for a nested state; tensors are copied into ``tensors`` by their path."""
     if isinstance(value, Tensor):
         while path in tensors:  # keys such as 1 and "1" look alike
@@ -276,11 +276,11 @@ def _taken_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         return {"tensor": path, "channels_last": last and not value.is_contiguous()}
     if isinstance(value, Mapping):
         pairs = [
-            [key, _taken_apart(inner, f"{path}/{key}", tensors)] for key, inner in value.items()
+            [key, taken_apart(inner, f"{path}/{key}", tensors)] for key, inner in value.items()
         ]
         return {"pairs": pairs}
     if isinstance(value, (list, tuple)):
-        inside = [_taken_apart(inner, f"{path}/{at}", tensors) for at, inner in enumerate(value)]
+        inside = [taken_apart(inner, f"{path}/{at}", tensors) for at, inner in enumerate(value)]
         return {"tuple": inside} if isinstance(value, tuple) else inside
     if isinstance(value, np.generic):
         return value.item()
@@ -289,14 +289,14 @@ def _taken_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     raise TypeError(f"{path}: a state may not hold a {type(value).__name__}")
 
 
-def _put_together(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+def put_together(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(value, list):
-        return [_put_together(inner, tensors) for inner in value]
+        return [put_together(inner, tensors) for inner in value]
     if not isinstance(value, dict):
         return value
     if "tensor" in value:
         tensor = tensors[value["tensor"]].clone()
         return tensor.to(memory_format=torch.channels_last) if value["channels_last"] else tensor
     if "tuple" in value:
-        return tuple(_put_together(inner, tensors) for inner in value["tuple"])
-    return {key: _put_together(inner, tensors) for key, inner in value["pairs"]}
+        return tuple(put_together(inner, tensors) for inner in value["tuple"])
+    return {key: put_together(inner, tensors) for key, inner in value["pairs"]}

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from paceline.core.readings import Steer
 from paceline.data.base.batches import Feed, mixed
+from paceline.data.base.source import Batch
+from paceline.train.gradients import Alignment, global_norm
 from paceline.train.precision import Precision
+from paceline.train.rates import Rates
+from paceline.train.replay import Replay
 
 Augment = Callable[[tuple[Tensor, ...], torch.Generator], tuple[Tensor, ...]]
 Loss = Callable[[Any, Tensor], Tensor]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Update:
+    """What came of one update.
+
+    Attributes:
+        loss: Mean over its batches, before it.
+        gradient_norm: Global L2 norm, before clipping.
+        alignment: Cosine and inner product with the gradient before; nan where not asked
+            for.
+        skipped: Whether the weights were left alone because something was not finite.
+        scaler_skipped: Whether they were because the gradient scaler's factor was too high.
+    """
+
+    loss: float
+    gradient_norm: float
+    alignment: tuple[float, float] = (math.nan, math.nan)
+    skipped: bool = False
+    scaler_skipped: bool = False
 
 
 @final
@@ -32,6 +60,7 @@ class Updater:
         channels_last: Pictures are laid out channels last.
         augment: Varies training inputs, or None.
         seed: For the variations, together with the number of the batch.
+        align: Whether each gradient is compared with the one before.
     """
 
     def __init__(
@@ -47,87 +76,103 @@ class Updater:
         channels_last: bool,
         augment: Augment | None,
         seed: int,
+        align: bool = False,
     ) -> None:
-        self.optimizer = optimizer
-        self._network, self._loss, self._feed = network, loss, feed
-        self._precision, self._scaler = precision, precision.scaler()
-        self._accumulate, self._clip = accumulate, clip
-        self._channels_last, self._augment = channels_last, augment
-        self._seed, self._batches = seed, 0
+        self.optimizer, self.rates = optimizer, Rates(optimizer)
+        self.accumulate, self.replay = accumulate, Replay[Batch](feed)
+        self.scaler = precision.scaler()
+        self._network, self._loss, self._batch_size = network, loss, feed.batch_size
+        self._precision, self._clip = precision, clip
+        self._channels_last, self._augment, self._seed = channels_last, augment, seed
         self._generator = torch.Generator(device=precision.device)
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        first = optimizer.param_groups[0]["lr"]
-        self._ratios = [group["lr"] / first if first else 1.0 for group in optimizer.param_groups]
-        self.examples = feed.batch_size * accumulate
+        self._alignment = Alignment(self._parameters) if align else None
 
     @property
-    def learning_rate(self) -> float:
-        """The first parameter group's."""
-        return float(self.optimizer.param_groups[0]["lr"])
+    def examples(self) -> int:
+        """In one update."""
+        return self._batch_size * self.accumulate
 
-    @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
-        for group, ratio in zip(self.optimizer.param_groups, self._ratios, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * ratio)
-            else:
-                group["lr"] = rate * ratio
-
-    def update(self) -> tuple[Tensor, Tensor | None]:
-        """One update; gives the mean loss and, where it was clipped, the gradient's norm."""
+    def update(self, steer: Steer) -> Update:
+        """One update, on the batches and at the rate that were decided."""
+        if steer.learning_rate is not None:
+            self.rates.set(steer.learning_rate)
+        elif steer.factor != 1.0:
+            self.rates.scale(steer.factor)
+        if steer.batch_size is not None:
+            self.accumulate = max(1, round(steer.batch_size / self._batch_size))
+        self.replay.begin(steer.batch, hold=steer.probing)
         for parameter in self._parameters:  # what zero_grad does, without its bookkeeping
             parameter.grad = None
-        total: Tensor | None = None
-        for _ in range(self._accumulate):
-            loss = self._backward()
-            total = loss if total is None else total + loss
-        norm = None
-        if self._clip is not None:
-            self._scaler.unscale_(self.optimizer)
-            norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
-        if self._scaler.is_enabled():
-            self._scaler.step(self.optimizer)
-            self._scaler.update()
+        total = self._backward()
+        for _ in range(self.accumulate - 1):
+            total = total + self._backward()
+        return self._step(float(total))
+
+    def _step(self, loss: float) -> Update:
+        scaler = self.scaler
+        if scaler.is_enabled():
+            scaler.unscale_(self.optimizer)
+        norm = self._norm()
+        if scaler.is_enabled():
+            before = scaler.get_scale()
+            scaler.step(self.optimizer)
+            scaler.update()
+            if scaler.get_scale() < before:
+                return Update(loss=loss, gradient_norm=norm, scaler_skipped=True)
+        elif not (math.isfinite(loss) and math.isfinite(norm)):
+            return Update(loss=loss, gradient_norm=norm, skipped=True)
         else:
             self.optimizer.step()
-        assert total is not None
-        return total, norm
+        if self._alignment is None:
+            return Update(loss=loss, gradient_norm=norm)
+        return Update(loss=loss, gradient_norm=norm, alignment=self._alignment.read(norm))
+
+    def _norm(self) -> float:
+        norm = global_norm(self._parameters)
+        if self._clip is not None:
+            nn.utils.clip_grads_with_norm_(self._parameters, self._clip, norm)
+        return float(norm)
 
     def _backward(self) -> Tensor:
-        batch = self._feed.next()
+        number, batch = self.replay.next()
         inputs = batch.inputs
         if self._augment is not None:
-            inputs = self._augment(inputs, self._chance())
-        self._batches += 1
+            inputs = self._augment(inputs, self._chance(number))
         if self._channels_last:
             inputs = tuple(_channels_last(part) for part in inputs)
         with self._precision.autocast():
             loss = self._loss(self._network(*inputs), batch.targets)
-        if self._accumulate > 1:
-            loss = loss / self._accumulate
-        scaled = self._scaler.scale(loss) if self._scaler.is_enabled() else loss
+        if self.accumulate > 1:
+            loss = loss / self.accumulate
+        scaled = self.scaler.scale(loss) if self.scaler.is_enabled() else loss
         scaled.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         return loss.detach()
 
-    def _chance(self) -> torch.Generator:
+    def _chance(self, number: int) -> torch.Generator:
         """A generator that depends on the seed and the batch's number only."""
-        return self._generator.manual_seed(mixed(self._seed, self._batches))
+        return self._generator.manual_seed(mixed(self._seed, number))
 
     def state_dict(self) -> dict[str, Any]:
-        """Of the optimizer, the scaler, the feed, and the count of batches."""
+        """Of the optimizer, the scaler, the batches and the rates."""
         return {
             "optimizer": self.optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
-            "feed": self._feed.state_dict(),
-            "batches": self._batches,
+            "scaler": self.scaler.state_dict(),
+            "replay": self.replay.state_dict(),
+            "rates": self.rates.state_dict(),
+            "accumulate": self.accumulate,
+            "alignment": None if self._alignment is None else self._alignment.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Puts back what ``state_dict`` gave."""
         self.optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
-        self._feed.load_state_dict(state["feed"])
-        self._batches = state["batches"]
+        self.scaler.load_state_dict(state["scaler"])
+        self.replay.load_state_dict(state["replay"])
+        self.rates.load_state_dict(state["rates"])
+        self.accumulate = state["accumulate"]
+        if self._alignment is not None and state["alignment"] is not None:
+            self._alignment.load_state_dict(state["alignment"])
 
 
 def _channels_last(part: Tensor) -> Tensor:

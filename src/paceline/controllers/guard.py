@@ -1,0 +1,397 @@
+"""Stands beside the others: mends, rolls back, lowers the rate, and gives up in plain words."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any, final
+
+from paceline.controllers.base import Controller
+from paceline.core.errors import SettingError
+from paceline.core.readings import NAN, Move, Reading, Steer
+
+SLOTS = ("good", "good too")  # the old one stays until the new one is seen to be good
+SMOOTHING, CALM_STEPS, START_STEPS = 0.9, 10, 5
+KEEPS, LEAST_STEPS = 40, 10
+NEAR_GAIN, NEAR_DEVIATIONS = 0.1, 0.5
+TRIPLED, HARD_CUTS, HUSH = 2.0, 3, 0.01
+FAINT, FAINT_SHARE, ZERO_STEPS = 1e-7, 0.05, 10
+EARLY, LITTLE = 0.2, 0.1
+WATCHING = "watches the loss"
+
+
+@dataclass(kw_only=True, slots=True)
+class _Memory:
+    """All that a guard remembers; values that JSON keeps."""
+
+    seen: int = 0  # finite steps since the average began
+    average: float = NAN
+    best: float = NAN  # the lowest average
+    start: list[float] = field(default_factory=list)
+    deviation: float = 0.0
+    slot: int = 0  # where the good state is
+    kept_at: int = -1  # its step, -1 where there is none
+    kept_loss: float = 0.0  # the average loss there
+    factor: float = 1.0
+    before: float = 1.0  # the factor before the last cut
+    level: float = 0.0  # over this the good state is not good on new data
+    looking: list[float] | None = None  # losses since a roll-back, while it is judged
+    fires: int = 0
+    broken: int = 0  # steps in a row that were not finite
+    sound: int = 0  # finite steps in a row
+    failed: int = 0  # roll-backs in a row that brought no finite steps
+    skipped: int = 0
+    scaler_skips: int = 0
+    restores: int = 0
+    probed: bool = False
+    shifts: int = 0
+    shifted_at: float = 0.0
+    peak: float = 0.0  # the largest gradient norm so far
+    faint: int = 0  # steps in a row with a gradient that is as good as none
+    stalled: bool = False
+    revivals: int = 0
+    revived_at: int = -1
+    asked: str = ""  # the move that the next decision makes
+    reason: str = WATCHING
+
+    @property
+    def began(self) -> float:
+        """The loss to measure progress from; one bad step at the start does not raise it."""
+        return min(self.start[0], median(self.start)) if self.start else NAN
+
+    @property
+    def gain(self) -> float:
+        """The progress so far; nan before there is a best, so that nothing compares to it."""
+        return 0.0 if self.best > self.began else self.began - self.best
+
+    @property
+    def rise(self) -> float:
+        """How far the average stands over its best."""
+        return self.average - self.best
+
+
+@final
+class Guard(Controller):
+    """Keeps a good state, and goes back to it when the loss is lost.
+
+    It sets no learning rate: it multiplies what the others set, and stands beside them.
+    With ``m`` the moving average of the loss (0.9), ``b`` the lowest ``m``, ``a`` the loss at
+    the start and ``d`` the clipped mean deviation from ``m``, it goes back where
+
+        m - b > frac * (a - b) + deviations * d
+
+    and lowers the rate. For the next ``look`` steps it stands nearly still, and looks whether
+    the good state is good on the new data. Where it is not, the data changed and not the
+    rate was wrong: the rate is put back, the memory starts anew, and the others are told
+    ``shifts`` and ``shifted_at``.
+
+    A step that is not finite was never applied; what it spoilt nevertheless (statistics of a
+    batch norm) is mended at once. A streak of them is answered like a lost loss, except where
+    the good state gives no finite step either: then the rate is not to blame, and is put back.
+    Each failed attempt waits twice as long; after ``tries`` of them the run is given up.
+    Skipped steps that a gradient scaler counts as its own are left to it.
+
+    Hears ``loss``, ``gradient_norm``, ``skipped_steps``, ``scaler_skips``, ``probing``,
+    ``restores`` and ``dead_layers``.
+
+    Args:
+        learning_rate: Not used; every controller has one.
+        frac: Share of the progress that may be lost, over 0, under 1.
+        deviations: That the loss may stand over it besides, at least 0.
+        cut: What the rate is multiplied by at a roll-back, over 0, under 1; half as much
+            from the fourth on.
+        look: Steps in which the good state is judged, at least 1.
+        fires: Roll-backs of finite losses, at most; then it no longer does it.
+        streak: Steps in a row that are not finite before the first roll-back, at least 1.
+        tries: Roll-backs in a row that bring no finite step, before it gives up.
+        revivals: How often dead layers are brought back, at most.
+        horizon: Steps in a budget that has no end, at least 1.
+
+    >>> guard = Guard(0.1)
+    >>> for step, loss in enumerate([float("nan")] * 3):
+    ...     heard = Reading(step=step, progress=0.0, values={"loss": loss})
+    ...     guard.learn(heard, guard.decide(heard), heard)
+    >>> guard.decide(heard).moves, guard.decide(heard).factor
+    ((Move(verb='restore', name='good too'),), 0.4)
+    """
+
+    def __init__(
+        self,
+        learning_rate: float,
+        *,
+        frac: float = 0.15,
+        deviations: float = 3.0,
+        cut: float = 0.4,
+        look: int = 4,
+        fires: int = 12,
+        streak: int = 3,
+        tries: int = 5,
+        revivals: int = 3,
+        horizon: int = 2000,
+    ) -> None:
+        super().__init__(learning_rate)
+        for share, value in {"frac": frac, "cut": cut}.items():
+            if not 0 < value < 1:
+                raise SettingError(f"{share} must be over 0 and under 1, got {value:g}")
+        counts = {"look": look, "streak": streak, "tries": tries, "horizon": horizon}
+        for name, count in {"fires": fires, "revivals": revivals, **counts}.items():
+            if not (name in counts) <= count < math.inf:
+                raise SettingError(f"{name} must be at least {name in counts:d}, got {count:g}")
+        if not 0 <= deviations < math.inf:
+            raise SettingError(f"deviations must be at least 0, got {deviations:g}")
+        self.frac, self.deviations, self.cut, self.look = frac, deviations, cut, look
+        self.fires, self.streak, self.tries = fires, streak, tries
+        self.revivals, self.horizon = revivals, horizon
+        self._memory = _Memory()
+
+    def decide(self, seen: Reading) -> Steer:
+        memory = self._memory
+        asked = memory.asked
+        if not asked and memory.kept_at < 0:
+            asked = "keep"
+        name = SLOTS[1 - memory.slot if asked == "keep" else memory.slot]
+        shifts = {"shifts": float(memory.shifts), "shifted_at": memory.shifted_at}
+        told = (shifts if memory.shifts else {}) | ({"stalled": 1.0} if memory.stalled else {})
+        return Steer(
+            factor=memory.factor * (1.0 if memory.looking is None else HUSH),
+            moves=_moves(asked, name, seen.remembers),
+            stop=asked == "stop",
+            reason=memory.reason,
+            told=told,
+        )
+
+    def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
+        values, memory = outcome.values, self._memory
+        skipped, overflowed = self._count(values)
+        self._account(seen, choice, float(values.get("loss", NAN)))
+        own = sum(move.verb == "restore" for move in choice.moves)
+        restores = int(values.get("restores", memory.restores + own))
+        elsewhere, memory.restores = restores > memory.restores + own, restores
+        if values.get("probing", 0.0) > 0:
+            memory.probed, memory.broken, memory.looking = True, 0, None
+            return
+        if memory.probed or elsewhere:
+            memory.probed = False
+            self._rebase()
+        loss = float(values.get("loss", NAN))
+        if "loss" not in values or overflowed:
+            return
+        if skipped or not math.isfinite(loss):
+            self._not_finite(seen)
+        else:
+            self._finite(seen, loss, outcome)
+
+    def state_dict(self) -> dict[str, Any]:
+        return asdict(self._memory)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._memory = _Memory(**copy.deepcopy(dict(state)))
+
+    def _account(self, seen: Reading, choice: Steer, loss: float) -> None:
+        """What was asked for has been done; the loss is the one of a state that was kept."""
+        memory = self._memory
+        memory.asked = "stop" if memory.asked == "stop" else ""
+        if any(move.verb == "keep" for move in choice.moves):
+            mean = loss if memory.seen == 0 else memory.average
+            if memory.kept_at < 0 or not loss - mean > self._bearable:
+                memory.slot, memory.kept_at, memory.kept_loss = 1 - memory.slot, seen.step, mean
+
+    def _count(self, values: Mapping[str, float]) -> tuple[bool, bool]:
+        """Whether the step was left out, and whether by a scaler that is finding its scale."""
+        memory = self._memory
+        skipped = int(values.get("skipped_steps", memory.skipped))
+        scaler = int(values.get("scaler_skips", memory.scaler_skips))
+        new, overflowed = skipped > memory.skipped, scaler > memory.scaler_skips
+        memory.skipped, memory.scaler_skips = skipped, scaler
+        return new and not overflowed, overflowed
+
+    def _rebase(self) -> None:
+        """Somebody else put another state in place: the average starts anew there."""
+        memory = self._memory
+        memory.seen, memory.average, memory.looking, memory.asked = 0, NAN, None, "keep"
+
+    def _not_finite(self, seen: Reading) -> None:
+        memory = self._memory
+        memory.broken += 1
+        fresh, memory.sound = memory.sound == 0 and memory.failed > 0, 0
+        if memory.asked == "stop":
+            return
+        memory.asked = "mend" if memory.kept_at >= 0 else ""
+        if memory.broken < self.streak * 2**memory.failed:
+            return
+        if memory.failed >= self.tries:
+            memory.asked = "stop"
+            memory.reason = (
+                f"gave up: {memory.broken} steps in a row were not finite, after {memory.failed} "
+                f"roll-backs, the last at {memory.factor:g} of the rate"
+            )
+            return
+        self._go_back_from_broken(seen, fresh)
+
+    def _go_back_from_broken(self, seen: Reading, fresh: bool) -> None:
+        memory = self._memory
+        count, memory.broken, memory.looking = memory.broken, 0, None
+        memory.asked = "restore" if memory.kept_at >= 0 else ""
+        if fresh:  # the good state gave no finite step either: not the rate's doing
+            memory.factor = memory.before
+            what = f"the good state is not finite either, the rate is back at {memory.factor:g}"
+        else:
+            memory.before = memory.factor
+            memory.factor *= self.cut
+            what = f"the rate is down to {memory.factor:g} of what was set"
+        memory.failed += 1
+        back = f"back to step {memory.kept_at}, " if memory.kept_at >= 0 else ""
+        memory.reason = f"step {seen.step}: {count} steps in a row were not finite; {back}{what}"
+
+    def _finite(self, seen: Reading, loss: float, outcome: Reading) -> None:
+        memory = self._memory
+        memory.broken, memory.sound = 0, memory.sound + 1
+        if memory.sound >= CALM_STEPS:
+            memory.failed = 0
+        self._average(loss)
+        if self._is_dead(seen, outcome):
+            return
+        if memory.looking is not None:
+            memory.looking.append(loss)
+            if len(memory.looking) >= self.look:
+                self._judge(outcome)
+        elif not memory.asked and self._is_lost():
+            self._fire(seen)
+        elif not memory.asked and self._may_keep(outcome):
+            memory.asked = "keep"
+
+    def _average(self, loss: float) -> None:
+        """Takes a loss into average, deviation and best; a single wild one counts little."""
+        memory = self._memory
+        if len(memory.start) < START_STEPS:
+            memory.start.append(loss)
+        mean = loss if memory.seen == 0 else memory.average
+        away = abs(loss - mean)
+        if memory.seen < CALM_STEPS:
+            memory.deviation = (memory.seen * memory.deviation + away) / (memory.seen + 1)
+        else:
+            clipped = min(away, 3 * memory.deviation) if memory.deviation > 0 else away
+            memory.deviation = 0.95 * memory.deviation + 0.05 * clipped
+        most = self._bearable  # one loss moves the average by half of it
+        if math.isnan(most):
+            most = max(abs(mean), abs(memory.began), memory.deviation)
+        memory.average = SMOOTHING * mean + (1 - SMOOTHING) * min(loss, mean + 5 * most)
+        memory.seen += 1
+        if memory.seen >= CALM_STEPS and not memory.average >= memory.best:
+            memory.best = memory.average
+
+    @property
+    def _bearable(self) -> float:
+        """How far the average may stand over its best."""
+        memory = self._memory
+        return self.frac * memory.gain + self.deviations * memory.deviation
+
+    def _is_lost(self) -> bool:
+        memory = self._memory
+        if memory.kept_at < 0 or memory.fires > self.fires or memory.seen < START_STEPS:
+            return False
+        wild = TRIPLED * abs(memory.began) + self.deviations * memory.deviation
+        return memory.rise > self._bearable or memory.average - memory.began > wild
+
+    def _may_keep(self, outcome: Reading) -> bool:
+        memory = self._memory
+        every = max((outcome.expected_steps or self.horizon) / KEEPS, LEAST_STEPS)
+        if memory.seen < CALM_STEPS or outcome.step - memory.kept_at < every:
+            return False
+        return memory.rise <= NEAR_GAIN * memory.gain + NEAR_DEVIATIONS * memory.deviation
+
+    def _fire(self, seen: Reading) -> None:
+        memory = self._memory
+        memory.fires += 1
+        if memory.fires > self.fires:
+            memory.reason = (
+                f"{self.fires} roll-backs did not settle the loss: spikes are no longer undone"
+            )
+            return
+        best = memory.began if math.isnan(memory.best) else memory.best
+        average, memory.before = memory.average, memory.factor
+        memory.factor *= self.cut if memory.fires <= HARD_CUTS else self.cut / 2
+        kept = min(average, memory.kept_loss)
+        noise = self.deviations * memory.deviation
+        memory.level = max((kept + average) / 2, min(kept + noise, average))
+        memory.looking, memory.asked, memory.average = [], "restore", best
+        memory.reason = (
+            f"step {seen.step}: the loss rose from {best:.4g} to {average:.4g}; back to step "
+            f"{memory.kept_at}, the rate is down to {memory.factor:g} of what was set"
+        )
+
+    def _judge(self, outcome: Reading) -> None:
+        """After a roll-back: is the good state still good, or did the data change?"""
+        memory = self._memory
+        found, memory.looking = median(memory.looking or [0.0]), None
+        if found <= memory.level:
+            return
+        self._forget()
+        memory.factor, memory.fires, memory.asked = memory.before, 0, "keep"
+        memory.shifts, memory.shifted_at = memory.shifts + 1, float(outcome.progress)
+        memory.reason = (
+            f"step {outcome.step}: the good state has a loss of {found:.4g} now, over "
+            f"{memory.level:.4g}: the data changed, the rate is back at {memory.factor:g}"
+        )
+
+    def _forget(self) -> None:
+        """Begins to measure progress anew."""
+        memory = self._memory
+        memory.seen, memory.average, memory.best = 0, NAN, NAN
+        memory.start, memory.deviation = [], 0.0
+
+    def _is_dead(self, seen: Reading, outcome: Reading) -> bool:
+        """Answers layers without gradients early in training; later it only says so."""
+        memory, values = self._memory, outcome.values
+        dead = values.get("dead_layers", 0.0)
+        norm = float(values.get("gradient_norm", NAN))
+        memory.peak = max(memory.peak, norm) if norm < math.inf else memory.peak
+        memory.faint = memory.faint + 1 if norm <= FAINT * memory.peak else 0
+        horizon = outcome.expected_steps or self.horizon
+        if dead > 0 and self._may_revive(outcome, horizon):
+            self._revive(seen, outcome, int(dead))
+            return True
+        long = ZERO_STEPS if norm == 0 else max(FAINT_SHARE * horizon, ZERO_STEPS)
+        if memory.faint >= long and not memory.stalled:
+            memory.stalled = True
+            memory.reason = (
+                f"step {outcome.step}: stalled, the gradient's norm was at most {norm:.3g} for "
+                f"{memory.faint} steps and the loss stays at {memory.average:.4g}"
+            )
+        elif memory.faint == 0:
+            memory.stalled = False
+        return False
+
+    def _may_revive(self, outcome: Reading, horizon: float) -> bool:
+        memory = self._memory
+        rested = memory.revived_at < 0 or outcome.step - memory.revived_at >= ZERO_STEPS
+        learnt = memory.gain > LITTLE * abs(memory.began) + self.deviations * memory.deviation
+        early = outcome.step <= max(EARLY * horizon, ZERO_STEPS)
+        return early and rested and not learnt and memory.revivals < self.revivals
+
+    def _revive(self, seen: Reading, outcome: Reading, dead: int) -> None:
+        memory = self._memory
+        what = ""
+        if memory.revivals:  # they died again: the rate killed them
+            memory.before = memory.factor
+            memory.factor *= self.cut
+            what = f", the rate is down to {memory.factor:g} of what was set"
+        self._forget()
+        memory.shifts, memory.shifted_at = memory.shifts + 1, float(outcome.progress)
+        memory.revivals, memory.revived_at = memory.revivals + 1, outcome.step
+        memory.faint, memory.stalled, memory.looking, memory.asked = 0, False, None, "revive"
+        memory.kept_at = -1  # the kept state is as dead; the next one is kept
+        memory.reason = f"step {seen.step}: {dead} layers get no gradient; they start anew{what}"
+
+
+def _moves(asked: str, name: str, remembers: bool) -> tuple[Move, ...]:
+    match asked:
+        case "revive":
+            return (Move("revive", ""),)
+        case "keep" | "restore" | "mend" if remembers:
+            return (Move(asked, name),)
+        case _:
+            return ()

@@ -1,0 +1,190 @@
+"""Asks the controllers before each step, does what they say, and lets them learn after it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, final
+
+from paceline.controllers.base import Controller
+from paceline.core.readings import Glimpse, Move, Reading, Steer
+from paceline.monitors.base import Monitor
+from paceline.train.layers import Layers
+from paceline.train.memory import Memory
+
+Tell = Callable[[str, Reading, Steer], None]
+LAYERS_EVERY = 50
+_EARLY_STEPS = (3, 6, 9, 12)
+
+
+@final
+class Pace:
+    """The controllers of one optimizer: one that sets the rate, others beside it.
+
+    Args:
+        setter: Sets the learning rate.
+        beside: Watch over it: they multiply the rate, go back, stop.
+        monitors: Read every step that is no trial.
+        memory: Where states are kept.
+        layers: Looks after the model's layers.
+        tell: Told each decision that has a new reason: who, on what reading, and what.
+
+    Attributes:
+        values: What is known after the last step.
+        steer: What was decided for the next step.
+        acts: Whether decisions are acted upon, or only told.
+    """
+
+    def __init__(
+        self,
+        setter: Controller,
+        beside: Sequence[Controller],
+        monitors: Sequence[Monitor],
+        memory: Memory,
+        layers: Layers,
+        tell: Tell,
+    ) -> None:
+        self._controllers = [setter, *beside]
+        self._monitors, self._memory, self._layers, self._tell = monitors, memory, layers, tell
+        self._seen: list[Reading] = []
+        self._chosen: list[Steer] = []
+        self._reasons = [""] * len(self._controllers)
+        self.values: dict[str, float] = {}
+        self.steer = Steer()
+        self.acts = True
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Numbers that some controller asks for."""
+        return frozenset().union(*(each.needs for each in self._controllers))
+
+    def decide(self, reading: Reading) -> Steer:
+        """What to do in the next step; remembered states are kept and restored here."""
+        self.recall(reading)
+        self._notice(reading)
+        if not self.acts:
+            self.steer = Steer()
+            return self.steer
+        for move in self.steer.moves:
+            self._do(move)
+        self.values.update(self.steer.told)
+        return self.steer
+
+    def recall(self, reading: Reading) -> None:
+        """Decides once more what was decided before a save; tells and does nothing."""
+        reading = replace(reading, remembers=self._memory.works)
+        alone = reading if self.acts else replace(reading, remembers=False)
+        self._seen = [
+            each.observe(reading if at else alone) for at, each in enumerate(self._controllers)
+        ]
+        self._chosen = [
+            each.decide(seen) for each, seen in zip(self._controllers, self._seen, strict=True)
+        ]
+        self.steer = merged(self._chosen)
+
+    def read(self, glimpse: Glimpse, *, skipped: bool) -> None:
+        """Takes in what came of the step: its numbers stand in ``values``."""
+        values, probing = self.values, self.steer.probing
+        values["loss"], values["gradient_norm"] = glimpse.loss, glimpse.gradient_norm
+        values["gradient_alignment"] = glimpse.gradient_alignment
+        values["skipped_steps"] = values.get("skipped_steps", 0.0) + skipped
+        values["probing"] = float(probing)
+        if probing:
+            return
+        for monitor in self._monitors:
+            values.update(monitor.read(glimpse))
+        if glimpse.step in _EARLY_STEPS or glimpse.step % LAYERS_EVERY == 0:
+            values["dead_layers"] = float(len(self._layers.dead()))
+            values["exploding_layers"] = float(len(self._layers.exploding()))
+
+    def learn(self, outcome: Reading) -> None:
+        """Lets each controller learn what came of its choice."""
+        outcome = replace(outcome, remembers=self._memory.works)
+        for each, seen, chosen in zip(self._controllers, self._seen, self._chosen, strict=True):
+            each.learn(seen, chosen, outcome)
+
+    def _do(self, move: Move) -> None:
+        if move.verb == "keep":
+            self._memory.keep(move.name)
+        elif move.verb == "restore":
+            self._memory.restore(move.name, chance=self.steer.probing)
+            if not (self.steer.probing or self.values.get("probing")):
+                self.values["restores"] = self.values.get("restores", 0.0) + 1
+        elif move.verb == "mend":
+            self._memory.mend(move.name)
+        elif move.verb == "forget":
+            self._memory.forget(move.name)
+        else:
+            self._layers.revive(self._layers.dead())
+
+    def _notice(self, reading: Reading) -> None:
+        for at, (each, steer) in enumerate(zip(self._controllers, self._chosen, strict=True)):
+            if steer.reason != self._reasons[at]:
+                self._reasons[at] = steer.reason
+                if steer.reason:
+                    self._tell(type(each).__name__, reading, steer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of controllers, monitors and the memory, and what was decided last."""
+        return {
+            "controllers": [each.state_dict() for each in self._controllers],
+            "monitors": [each.state_dict() for each in self._monitors],
+            "memory": self._memory.state_dict(),
+            "layers": self._layers.state_dict(),
+            "values": dict(self.values),
+            "reasons": list(self._reasons),
+            "probing": self.steer.probing,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Puts back what ``state_dict`` gave."""
+        for each, kept in zip(self._controllers, state["controllers"], strict=True):
+            each.load_state_dict(kept)
+        for monitor, kept in zip(self._monitors, state["monitors"], strict=True):
+            monitor.load_state_dict(kept)
+        self._memory.load_state_dict(state["memory"])
+        self._layers.load_state_dict(state["layers"])
+        self.values, self._reasons = dict(state["values"]), list(state["reasons"])
+        self.steer = Steer(probing=state["probing"])
+
+
+def merged(steers: Sequence[Steer]) -> Steer:
+    """One steer of the one who sets the rate, first, and those beside it.
+
+    What those beside it want done with remembered states comes first, so that a trial
+    begins from the state that they chose.
+
+    >>> merged([Steer(learning_rate=0.4, reason="linear"), Steer(factor=0.5)]).learning_rate
+    0.2
+    """
+    setter, beside = steers[0], steers[1:]
+    rate = setter.learning_rate
+    factor = math.prod((each.factor for each in beside), start=setter.factor)
+    told: dict[str, float] = {}
+    for each in steers:
+        told.update(each.told)
+    sizes = [each.batch_size for each in steers if each.batch_size is not None]
+    stopping = [each.reason for each in steers if each.stop]
+    return Steer(
+        learning_rate=None if rate is None else rate * factor,
+        factor=factor,
+        batch=setter.batch,
+        batch_size=sizes[0] if sizes else None,
+        moves=tuple(move for each in [*beside, setter] for move in each.moves),
+        probing=setter.probing,
+        stop=bool(stopping),
+        reason=stopping[0] if stopping else setter.reason,
+        told=told,
+    )
+
+
+def is_adaptive(optimizer: Any) -> bool:
+    """Whether an optimizer divides by the gradient's size, so that steps do not scale with it.
+
+    >>> import torch
+    >>> weight = [torch.zeros(1, requires_grad=True)]
+    >>> is_adaptive(torch.optim.Adam(weight)), is_adaptive(torch.optim.SGD(weight))
+    (True, False)
+    """
+    return type(optimizer).__name__ not in ("SGD", "ASGD", "LBFGS", "SGDScheduleFree")
