@@ -34,12 +34,11 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from faults import BATCH, FAULTS, FILE_FAULTS, RATE, STEPS, Case, World, corrupt_newest, together
+from faults import BATCH, FAULTS, FILE_FAULTS, STEPS, Case, World, corrupt_newest, together
 from harness import write_result
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -63,6 +62,10 @@ def loader(world: World) -> DataLoader:
         collate_fn=together,
         generator=chance,
     )
+
+
+def valid_loader(world: World) -> DataLoader:
+    return DataLoader(world.valid, batch_size=len(world.valid), collate_fn=together)
 
 
 def optimizer_of(world: World, network: nn.Module) -> torch.optim.Optimizer:
@@ -155,11 +158,10 @@ def lightning(world: World) -> nn.Module:
     )
     last = folder / "last.ckpt"
     module = Module()
-    valid = DataLoader(world.valid, batch_size=len(world.valid), collate_fn=together)
     trainer.fit(
         module,
         loader(world),
-        valid,
+        valid_loader(world),
         ckpt_path=str(last) if last.exists() else None,
         weights_only=False,
     )
@@ -251,14 +253,14 @@ def pacer(world: World) -> nn.Module:
 
 def fit(world: World) -> nn.Module:
     """``paceline.fit`` with the same network and loader."""
-    network = world.network()
+    network, valid = world.network(), valid_loader(world)
     out = world.case.folder / "run"
     run = paceline.fit(
-        world.train,
+        loader(world),
         model=network,
         loss=cross_entropy,
-        validation=world.valid,
-        test=world.valid,
+        validation=valid,
+        test=valid,
         seed=world.case.seed,
         steps=world.case.steps,
         out=out,
@@ -270,7 +272,6 @@ def fit(world: World) -> nn.Module:
             "optimizer.lr": world.rate,
             "optimizer.momentum": MOMENTUM,
             "optimizer.weight_decay": DECAY,
-            "loop.batch_size": BATCH,
             "loop.save_seconds": 0.1,
         },
     )
@@ -289,6 +290,20 @@ TRAINERS: dict[str, Callable[[World], nn.Module]] = {
 def trainer_of(name: str, fault: str) -> str:
     """Paceline's own loop is for what goes beyond a loop: memory, processes and files."""
     return "Paceline fit" if name == "Paceline" and fault in FILE_FAULTS else name
+
+
+def warm_up(trainers: list[str]) -> None:
+    """Everything is imported and called once, before the processes fork."""
+    torch.set_num_threads(1)
+    with (
+        warnings.catch_warnings(),
+        open(os.devnull, "w") as nowhere,  # noqa: PTH123 # a device
+        contextlib.redirect_stderr(nowhere),
+    ):
+        warnings.simplefilter("ignore")
+        for name in trainers:
+            with tempfile.TemporaryDirectory() as folder:
+                TRAINERS[name](World(Case(fault="clean", seed=0, folder=Path(folder), steps=40)))
 
 
 def one_sitting(name: str, case: Case, pipe: Any) -> None:
@@ -394,11 +409,7 @@ def main() -> None:
     seeds = list(range(1 if given.smoke else given.seeds))
     steps = STEPS // 10 if given.smoke else STEPS
     trainers = given.trainers.split(",")
-    if {"Lightning", "skorch"} & set(trainers):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import lightning  # noqa: F401 # once, before the processes fork
-            import skorch  # noqa: F401
+    warm_up([*trainers, "Paceline fit"] if "Paceline" in trainers else trainers)
     table = gauntlet(trainers, given.faults.split(","), seeds, steps)
     figures = {"seeds": seeds, "steps": steps, "faults": FAULTS, "trainers": table}
     figures["faults_survived"] = {

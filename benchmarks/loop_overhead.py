@@ -1,8 +1,8 @@
-"""How much slower is Paceline's loop than one written by hand, and than Lightning's?
+"""How much slower are Paceline's loop and a loop with its Pacer than one written by hand?
 
     python benchmarks/loop_overhead.py
 
-The same model, the same batches in the same order, the same optimizer and schedule.
+Beside them Lightning's. The same model, the same batches in the same order, the same optimizer and schedule.
 By hand: torch's own loop with the things that every such loop has (a learning-rate
 scheduler and the loss read at every step). The three take turns, short stretch after
 short stretch, so that a change in the machine's speed touches all alike; the figure is
@@ -26,12 +26,13 @@ import torch
 from harness import write_result
 from torch import Tensor, nn
 
+from paceline import Pacer
 from paceline.controllers.linear import Linear
 from paceline.core.clock import WallClock
 from paceline.core.ledger import Ledger
 from paceline.core.progress import Silence
 from paceline.data.base.batches import Order, ResidentFeed
-from paceline.jobs.assemble import build_monitors
+from paceline.jobs.assemble import build_beside, build_monitors
 from paceline.tasks.base import Classification
 from paceline.train.budget import Allowance
 from paceline.train.loop import Loop, Plan
@@ -47,6 +48,15 @@ def small() -> tuple[nn.Module, tuple[int, ...]]:
     layers = nn.Sequential(
         nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(),
         nn.Linear(256, CLASSES),
+    )  # fmt: skip
+    return layers, (1, 28, 28)
+
+
+def million() -> tuple[nn.Module, tuple[int, ...]]:
+    """A multilayer perceptron of a million parameters."""
+    layers = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 768), nn.ReLU(), nn.Linear(768, 512), nn.ReLU(),
+        nn.Linear(512, CLASSES),
     )  # fmt: skip
     return layers, (1, 28, 28)
 
@@ -111,6 +121,7 @@ def ours(setting: Setting, steps: int) -> float:
         model=setting.model,
         updater=updater,
         controller=Linear(1e-3, warmup=0.0),
+        beside=build_beside({}, 1e-3),
         monitors=build_monitors(),
         validate=None,
         measure=goal,
@@ -133,6 +144,23 @@ def ours(setting: Setting, steps: int) -> float:
         began = time.perf_counter()
         loop.run()
         return time.perf_counter() - began
+
+
+def pacer(setting: Setting, steps: int) -> float:
+    """Seconds of the loop by hand with a Pacer in it: a schedule, and the guard beside it."""
+    paced = Pacer(
+        setting.optimizer, total_steps=steps, modules=[setting.model], controller="linear"
+    )
+    losses = []
+    began = time.perf_counter()
+    for _ in range(steps):
+        batch = setting.feed.next()
+        setting.optimizer.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(setting.model(*batch.inputs), batch.targets)
+        loss.backward()
+        paced.step(loss)
+        losses.append(loss.item())
+    return time.perf_counter() - began
 
 
 def lightning(setting: Setting, steps: int) -> float:
@@ -185,7 +213,7 @@ def measure(name: str, make: Callable, *, rounds: int, steps: int) -> dict[str, 
     """Ratios of steps per second to those by hand."""
     setting = Setting(make)
     by_hand(setting, steps // 4)
-    ratios: dict[str, list[float]] = {"paceline": [], "lightning": []}
+    ratios: dict[str, list[float]] = {"paceline": [], "pacer": [], "lightning": []}
     rates: list[float] = []
     for turn in range(rounds):
         if turn % 2:
@@ -193,6 +221,7 @@ def measure(name: str, make: Callable, *, rounds: int, steps: int) -> dict[str, 
         else:
             hand, mine = by_hand(setting, steps), ours(setting, steps)
         ratios["paceline"].append(hand / mine)
+        ratios["pacer"].append(hand / pacer(setting, steps))
         ratios["lightning"].append(hand / lightning(setting, steps))
         rates.append(steps / hand)
     row: dict[str, object] = {"model": name, "steps_per_second_by_hand": statistics.median(rates)}
@@ -215,6 +244,7 @@ def main() -> None:
     rounds = 2 if smoke else 21
     rows = [
         measure("small", small, rounds=rounds, steps=20 if smoke else 600),
+        measure("million", million, rounds=rounds, steps=20 if smoke else 100),
         measure("middling", middling, rounds=rounds, steps=5 if smoke else 40),
     ]
     if not smoke:

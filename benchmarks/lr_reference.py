@@ -4,11 +4,12 @@
     python benchmarks/lr_reference.py --scale long        # after the short one
     python benchmarks/lr_reference.py --check             # the fast way against a plain loop
 
-For each workload × optimizer: the least mean final validation loss over three seeds, among
-half-decade rates × {constant, linear, cosine, and the last two with a warm-up of 5 %}. The
-warmed linear schedule is tried at 13 rates, the others within a decade of its best; whatever
-proves best must have worse neighbours on both sides, or the window grows. The long scale
-starts within a decade of the short one's best rate. Cells that are in the file are skipped.
+For each workload × optimizer: the least mean final validation loss over three seeds (two at the
+long scale), among half-decade rates × {constant, linear, cosine, and the last two with a
+warm-up of 5 %}. The warmed linear schedule is tried at 13 rates, the others within a decade of
+its best (at the long scale all of them at four rates about the short one's best); whatever
+proves best must have worse neighbours on both sides, or the window grows. Cells that are in
+the file are skipped.
 
 All points of a cell are trained at once: their parameters are the rows of one matrix. A row's
 rate multiplies the step that torch's own optimizer would take at rate 1, which is right for
@@ -32,7 +33,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 from workloads import OPTIMIZERS, WORKLOADS, Batch, Workload
 
-SEEDS = (0, 1, 2)
+SEEDS = {"short": (0, 1, 2), "long": (0, 1)}
 DECAY = {"adamw": 0.01}
 """Decoupled weight decay at rate 1 (torch's default): the one part of a step that is not the
 optimizer's displacement from zero."""
@@ -108,9 +109,11 @@ def _batches(workload: str, steps: int, seed: int) -> list[Batch]:
     return [WORKLOADS[workload].batch(seed, index, steps) for index in range(steps)]
 
 
-def train(workload: Workload, optimizer: str, points: list[Point], steps: int) -> dict[Point, Any]:
+def train(
+    workload: Workload, optimizer: str, points: list[Point], steps: int, seeds: tuple[int, ...]
+) -> dict[Point, Any]:
     """Final validation losses, one a seed, of each point."""
-    rows = [(point, seed) for point in points for seed in SEEDS]
+    rows = [(point, seed) for point in points for seed in seeds]
     stack = Stack(workload, [seed for _, seed in rows])
     rates = torch.tensor(
         [
@@ -118,8 +121,8 @@ def train(workload: Workload, optimizer: str, points: list[Point], steps: int) -
             for step in range(steps)
         ]
     )
-    which = torch.tensor([SEEDS.index(seed) for _, seed in rows])
-    batches = [_batches(workload.name, steps, seed) for seed in SEEDS]
+    which = torch.tensor([seeds.index(seed) for _, seed in rows])
+    batches = [_batches(workload.name, steps, seed) for seed in seeds]
     displacement = torch.zeros_like(stack.parameters)
     stepper = OPTIMIZERS[optimizer]([displacement], 1.0)  # type: ignore[list-item]
     for step in range(steps):
@@ -131,7 +134,7 @@ def train(workload: Workload, optimizer: str, points: list[Point], steps: int) -
         with torch.no_grad():
             stack.parameters.mul_(1 - rate * DECAY.get(optimizer, 0.0)).addcmul_(rate, displacement)
     ends = stack.validations()
-    return {point: ends[len(SEEDS) * i :][: len(SEEDS)] for i, point in enumerate(points)}
+    return {point: ends[len(seeds) * i :][: len(seeds)] for i, point in enumerate(points)}
 
 
 def plain(workload: Workload, optimizer: str, point: Point, steps: int, seed: int) -> float:
@@ -148,9 +151,10 @@ def plain(workload: Workload, optimizer: str, point: Point, steps: int, seed: in
 
 
 def search(
-    workload: Workload, optimizer: str, steps: int, middle: int, reach: int
+    workload: Workload, optimizer: str, scale: str, middle: int, reach: int
 ) -> dict[Point, Any]:
     """Tries points until the best of each schedule has worse neighbours on both sides."""
+    steps = workload.steps if scale == "short" else workload.long_steps
     found: dict[Point, list[float]] = {}
 
     def best(schedule: str) -> int:
@@ -158,8 +162,10 @@ def search(
         return min(halves, key=lambda half: statistics.fmean(found[schedule, half]))
 
     wanted = {("warm_linear", half) for half in range(middle - reach, middle + reach + 1)}
+    if scale == "long":
+        wanted = {(name, middle + by) for name in SCHEDULES for by in (-2, -1, 0, 1)}
     while wanted:
-        found |= train(workload, optimizer, sorted(wanted), steps)
+        found |= train(workload, optimizer, sorted(wanted), steps, SEEDS[scale])
         around = best("warm_linear")
         wanted = {(name, around + by) for name in SCHEDULES for by in (-2, -1, 0, 1, 2)}
         if len(found) > 2 * reach + 1:
@@ -170,14 +176,13 @@ def search(
 
 def cell(workload: Workload, optimizer: str, scale: str, short: dict[str, Any]) -> dict[str, Any]:
     """One workload × optimizer: the reference and the whole grid."""
-    steps = workload.steps if scale == "short" else workload.long_steps
     middle, reach = round(2 * CENTRE.get(optimizer, -2.5)), 6
     if scale == "long":
         middle, reach = short[workload.name][optimizer]["half_decades"], 2
     began = time.monotonic()
-    found = search(workload, optimizer, steps, middle, reach)
+    found = search(workload, optimizer, scale, middle, reach)
     best = min(found, key=lambda point: statistics.fmean(found[point]))
-    initial = statistics.fmean(workload.validation(workload.model(seed)) for seed in SEEDS)
+    initial = statistics.fmean(workload.validation(workload.model(seed)) for seed in SEEDS[scale])
     grid = {
         name: {
             str(half): min(statistics.median(found[schedule, half]), 1e30)
@@ -193,7 +198,7 @@ def cell(workload: Workload, optimizer: str, scale: str, short: dict[str, Any]) 
         "rate": 10 ** (best[1] / 2),
         "half_decades": best[1],
         "seeds": found[best],
-        "steps": steps,
+        "steps": workload.steps if scale == "short" else workload.long_steps,
         "median_by_half_decade": grid,
         "seconds": time.monotonic() - began,
     }
@@ -214,8 +219,8 @@ def check(names: Iterable[str]) -> None:
         workload = WORKLOADS[name]
         optimizer = list(OPTIMIZERS)[i % len(OPTIMIZERS)]
         point = ("warm_cosine", round(2 * CENTRE.get(optimizer, -2.5)) - 1)
-        fast = train(workload, optimizer, [("constant", point[1]), point], 60)[point][1]
-        slow = plain(workload, optimizer, point, 60, SEEDS[1])
+        fast = train(workload, optimizer, [("constant", point[1]), point], 60, (0, 1))[point][1]
+        slow = plain(workload, optimizer, point, 60, 1)
         print(f"{name:22} {optimizer:9} {fast:.6g} {slow:.6g}", flush=True)
         if abs(fast - slow) > 1e-3 * abs(slow):
             raise SystemExit(f"error: the two ways disagree on {name}")

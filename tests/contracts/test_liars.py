@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from paceline.checks import check, promises, shelf_of
+from paceline.checks.controller import _Run
 from paceline.controllers.reduce_on_plateau import ReduceOnPlateau
 from paceline.core import catalog
-from paceline.core.readings import Steer
+from paceline.core.readings import Move, Steer
 from paceline.data.digits import Digits
 from paceline.models.mlp import MLP
 from paceline.monitors.throughput import Throughput
+from paceline.optimizers.lamb import LAMB
 from paceline.tasks.base import Encoded
 from paceline.tasks.image import Image
 from paceline.tasks.tensors import Tensors
@@ -114,7 +116,11 @@ def _controller_liars() -> None:
     _liar(
         plateau,
         "keeps rates finite and not negative over a budget of time",
-        **decide(learning_rate=lambda seen, steer: -1.0 if seen.total_steps is None else 0.1),
+        **decide(
+            learning_rate=lambda seen, steer: (
+                -1.0 if seen.total_steps is None and seen.progress else 0.1
+            )
+        ),
     )
     _liar(
         plateau,
@@ -135,6 +141,194 @@ def _controller_liars() -> None:
         plateau,
         "decides the same for the same readings",
         **decide(learning_rate=lambda seen, steer: 0.1 + torch.initial_seed() % 7),
+    )
+
+
+def _restless_liars() -> None:
+    plateau = ReduceOnPlateau
+
+    def decide(**changes: Any) -> dict[str, Any]:
+        return _then(plateau, "decide", _steer(**changes))
+
+    def lax(cls: Any, config: Any) -> Any:
+        return cls(config["learning_rate"])
+
+    _liar(
+        plateau,
+        "keeps rates finite and not negative without an end",
+        **decide(
+            learning_rate=lambda seen, steer: (
+                -1.0 if seen.step and not seen.progress and not seen.total_steps else 0.1
+            )
+        ),
+    )
+    _liar(
+        plateau,
+        "multiplies rates by finite positive factors",
+        **decide(factor=lambda seen, steer: 0.0),
+    )
+    _liar(
+        plateau,
+        "makes moves that are known",
+        **decide(moves=lambda seen, steer: (Move("keep", ""),) if seen.remembers else ()),
+    )
+    _liar(
+        plateau,
+        "asks for batches that were seen or come next",
+        **decide(batch=lambda seen, steer: seen.batch + 1 if seen.replays else None),
+    )
+    _liar(plateau, "tells facts that are plain floats", **decide(told=lambda s, t: {"fact": 1}))
+    _liar(
+        plateau,
+        "does without memory where there is none",
+        **decide(moves=lambda seen, steer: (Move("keep", "good"),)),
+    )
+    _liar(
+        plateau,
+        "does without old batches where there are none",
+        **decide(batch=lambda seen, steer: 0),
+    )
+    _liar(
+        plateau,
+        "has a configuration of json values that makes it again",
+        **_then(
+            plateau, "get_config", lambda self, c: c | {"learning_rate": 2 * c["learning_rate"]}
+        ),
+    )
+    _liar(plateau, "refuses configurations that are not its own", from_config=classmethod(lax))
+
+
+def _optimizer_liars() -> None:  # noqa: C901 # one small liar after another
+    def step(change: Any, before: Any = lambda self: None) -> dict[str, Any]:
+        """Does something to the parameters after, or before, an honest step."""
+
+        def liar(self: Any, closure: Any = None) -> Any:
+            found = before(self)
+            LAMB.step(self, closure)
+            with torch.no_grad():
+                change(self, found)
+
+        return {"step": liar}
+
+    def each(self: Any) -> Any:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                yield group, parameter
+
+    def turn(self: Any, first: bool) -> None:
+        for _, p in each(self):
+            if p.grad is not None and first:
+                p.grad.neg_()
+
+    def turn_first(self: Any) -> bool:
+        first = not self.state
+        turn(self, first)
+        return first
+
+    def places(self: Any) -> Any:
+        return [p.detach().clone() for _, p in each(self)]
+
+    def tire(self: Any, found: Any) -> None:
+        for (_, p), place in zip(each(self), found, strict=True):
+            if self.state.get(p, {}).get("step", 0) > 20:
+                p.copy_(place)
+
+    def drift(self: Any, found: Any) -> None:
+        if not any(group["lr"] for group in self.param_groups):
+            for _, p in each(self):
+                p.add_(0.1)
+
+    def touch(self: Any, found: Any) -> None:
+        for _, p in each(self):
+            if p.grad is None:
+                p.mul_(0.9)
+
+    def clear(self: Any, found: Any) -> None:
+        for _, p in each(self):
+            if p.grad is not None:
+                p.grad.zero_()
+
+    def shaken(self: Any, found: Any) -> None:
+        for group, p in each(self):
+            if p.grad is not None:
+                p.add_(group["lr"] * 1e-3 * (torch.initial_seed() % 7))
+
+    def together(self: Any, found: Any) -> None:
+        for group, p in each(self):
+            if group["foreach"]:
+                p.mul_(1 - 0.1 * group["lr"])
+
+    def hoard(self: Any, found: Any) -> None:
+        self.param_groups[0]["hoard"] = torch.ones(1)
+
+    def count(self: Any, found: Any) -> None:
+        self.count = getattr(self, "count", 0) + 1
+        for group, p in each(self):
+            if p.grad is not None:
+                p.add_(1e-4 * group["lr"] * self.count)
+
+    def rates(change: Any) -> dict[str, Any]:
+        def raise_(self: Any) -> Any:
+            own = [group["lr"] for group in self.param_groups]
+            for group, rate in zip(self.param_groups, change(own), strict=True):
+                group["lr"] = rate
+            return own
+
+        def lower(self: Any, own: Any) -> None:
+            for group, rate in zip(self.param_groups, own, strict=True):
+                group["lr"] = rate
+
+        return step(lower, raise_)
+
+    _liar(LAMB, "lowers a quadratic in one step", **step(turn, turn_first))
+    _liar(LAMB, "comes near the minimum of a quadratic", **step(tire, places))
+    _liar(LAMB, "leaves everything as it is at a rate of zero", **step(drift))
+    _liar(LAMB, "leaves a parameter without a gradient alone", **step(touch))
+    _liar(LAMB, "leaves gradients as they are", **step(clear))
+    _liar(LAMB, "steps alike for the same gradients", **step(shaken))
+    _liar(LAMB, "steps alike whether or not tensors go together", **step(together))
+    _liar(
+        LAMB,
+        "keeps tensors with their parameters and plain numbers in groups",
+        **step(hoard),
+    )
+    _liar(LAMB, "goes on identically from its state", **step(count))
+    _liar(
+        LAMB,
+        "gives each group its own learning rate",
+        **rates(lambda own: [max(own) for _ in own]),
+    )
+    _liar(
+        LAMB,
+        "follows a learning rate that is changed",
+        **rates(lambda own: [max(rate, 5e-3) if rate else 0.0 for rate in own]),
+    )
+    _optimizer_settings_liars()
+
+
+def _optimizer_settings_liars() -> None:
+    def needy(self: Any, params: Any, lr: float, memory: float) -> None: ...
+
+    def swallow(self: Any, params: Any, lr: float = 1e-3, **rest: Any) -> None:
+        LAMB.__init__(self, params, lr)
+
+    def loose(self: Any, params: Any, lr: float = 1e-3, *, eps: float = 1e-6) -> None:
+        LAMB.__init__(self, params, lr)
+
+    def positional(self: Any, params: Any, lr: float = 1e-3, eps: float = 1e-6) -> None:
+        LAMB.__init__(self, params, lr, eps=eps)
+
+    def any_rate(self: Any, params: Any, lr: float = 1e-3) -> None:
+        LAMB.__init__(self, params, abs(lr) if abs(lr) < 1 else 1.0)
+
+    _broad(LAMB, "is made with parameters and a learning rate alone", __init__=needy)
+    _broad(LAMB, "refuses unknown settings", __init__=swallow)
+    _broad(LAMB, "refuses settings that are out of all range", __init__=loose)
+    _broad(LAMB, "has named settings with types and defaults", __init__=positional)
+    _broad(
+        LAMB,
+        "refuses learning rates that are negative or not finite",
+        __init__=any_rate,
     )
 
 
@@ -422,6 +616,8 @@ _source_liars()
 _place_liars()
 _monitor_liars()
 _controller_liars()
+_restless_liars()
+_optimizer_liars()
 _model_liars()
 _task_liars()
 
@@ -454,6 +650,29 @@ def test_a_liar_is_caught_by_the_promise_that_it_breaks(shelf, sentence, tmp_pat
         assert list(broken) == [sentence], broken
 
 
+def test_the_run_of_the_checks_treats_batches_moves_and_facts_as_the_loop_does():
+    run = _Run(20)
+    seen = []
+    for steer in (
+        Steer(),
+        Steer(batch=0, probing=True, told={"fact": 3.0}),
+        Steer(batch=1, probing=True, moves=(Move("restore", "x"),)),
+        Steer(moves=(Move("restore", "x"),)),
+        Steer(moves=(Move("restore", "x"),)),
+        Steer(stop=True),
+    ):
+        expected = run.after(steer)
+        run.do(steer)
+        reading = run.reading()
+        assert reading == expected
+        seen.append((reading.step, reading.batch, reading.values["restores"]))
+    # Going back to end a trial, and within one, is no way back of the run.
+    assert seen == [(1, 1, 0), (2, 1, 0), (3, 2, 0), (4, 3, 0), (5, 4, 1), (6, 5, 1)]
+    assert reading.values["fact"] == 3.0
+    assert run.is_over
+
+
 def test_every_promise_has_a_liar():
-    every = {(shelf, each.sentence) for shelf in catalog.SHELVES for each in promises(shelf)}
+    shelves = [shelf for shelf in catalog.SHELVES if shelf != "learners"]  # they have a file
+    every = {(shelf, each.sentence) for shelf in shelves for each in promises(shelf)}
     assert every == set(_LIARS)

@@ -30,7 +30,9 @@ OPTIMIZERS = {
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2))
+    return nn.Sequential(
+        nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2)
+    )
 
 
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
@@ -201,7 +203,7 @@ def test_it_goes_where_there_is_room_and_says_so(
     monkeypatch: pytest.MonkeyPatch, in_memory: float, on_disk: float, place: str, line: str
 ) -> None:
     monkeypatch.setattr(memory_module, "available_bytes", lambda: in_memory)
-    monkeypatch.setattr(memory_module, "_free_bytes", lambda folder: on_disk)
+    monkeypatch.setattr(memory_module, "_free_bytes", lambda: on_disk)
     said: list[str] = []
     model = network()
     memory = Memory([model], torch.optim.SGD(model.parameters()), warn=said.append)

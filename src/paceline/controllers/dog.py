@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -16,7 +17,7 @@ from paceline.core.readings import Reading, Steer
 
 @final
 class DoG(Wrapped):
-    """Gradient descent without a learning rate,
+    """Gradient descent without a learning rate: distance covered over gradients seen.
 
         η_t = max_{i ≤ t} |x_i - x_0| / sqrt(Σ_{i ≤ t} |g_i|² + ε).
 
@@ -48,7 +49,9 @@ class DoG(Wrapped):
         )
 
     def replacement(self, optimizer: Optimizer) -> Optimizer:
-        package = need("dog", extra=EXTRA, purpose="the controller dog")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the package's own docstrings
+            package = need("dog", extra=EXTRA, purpose="the controller dog")
         groups = groups_of(optimizer, 1.0, "weight_decay")
         rates = [group.pop("lr") for group in groups]
         new: Optimizer = _resting(package.DoG)(groups, reps_rel=self.reps_rel)

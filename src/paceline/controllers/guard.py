@@ -10,16 +10,18 @@ from statistics import median
 from typing import Any, final
 
 from paceline.controllers.base import Controller
+from paceline.controllers.base.loss_watch import CALM_STEPS, LossWatch
 from paceline.core.errors import SettingError
 from paceline.core.readings import NAN, Move, Reading, Steer
 
 SLOTS = ("good", "good too")  # the old one stays until the new one is seen to be good
-SMOOTHING, CALM_STEPS, START_STEPS = 0.9, 10, 5
+BEFORE, PRESENT = "before the change", "present"
 KEEPS, LEAST_STEPS = 40, 10
 NEAR_GAIN, NEAR_DEVIATIONS = 0.1, 0.5
-TRIPLED, HARD_CUTS, HUSH = 2.0, 3, 0.01
+HARD_CUTS, HUSH = 3, 0.01
+FIRST_LOOK, LOOKS = 16, 6
 FAINT, FAINT_SHARE, ZERO_STEPS = 1e-7, 0.05, 10
-EARLY, LITTLE = 0.2, 0.1
+EARLY, LITTLE = 0.25, 0.1
 WATCHING = "watches the loss"
 
 
@@ -27,17 +29,13 @@ WATCHING = "watches the loss"
 class _Memory:
     """All that a guard remembers; values that JSON keeps."""
 
-    seen: int = 0  # finite steps since the average began
-    average: float = NAN
-    best: float = NAN  # the lowest average
-    start: list[float] = field(default_factory=list)
-    deviation: float = 0.0
+    watch: LossWatch = field(default_factory=LossWatch)
     slot: int = 0  # where the good state is
     kept_at: int = -1  # its step, -1 where there is none
     kept_loss: float = 0.0  # the average loss there
     factor: float = 1.0
     before: float = 1.0  # the factor before the last cut
-    level: float = 0.0  # over this the good state is not good on new data
+    level: float = 0.0  # over this the state that is looked at is not good on new data
     looking: list[float] | None = None  # losses since a roll-back, while it is judged
     fires: int = 0
     broken: int = 0  # steps in a row that were not finite
@@ -49,28 +47,18 @@ class _Memory:
     probed: bool = False
     shifts: int = 0
     shifted_at: float = 0.0
+    changed: int = -1  # step at which the data changed, -1 where no way back is open
+    old_loss: float = 0.0  # the average before
+    looks: int = 0  # how often the state before was tried since
+    trying_old: bool = False
     peak: float = 0.0  # the largest gradient norm so far
     faint: int = 0  # steps in a row with a gradient that is as good as none
     stalled: bool = False
     revivals: int = 0
     revived_at: int = -1
-    asked: str = ""  # the move that the next decision makes
+    asked: list[list[str]] = field(default_factory=list)  # moves of the next decision
+    over: bool = False  # given up
     reason: str = WATCHING
-
-    @property
-    def began(self) -> float:
-        """The loss to measure progress from; one bad step at the start does not raise it."""
-        return min(self.start[0], median(self.start)) if self.start else NAN
-
-    @property
-    def gain(self) -> float:
-        """The progress so far; nan before there is a best, so that nothing compares to it."""
-        return 0.0 if self.best > self.began else self.began - self.best
-
-    @property
-    def rise(self) -> float:
-        """How far the average stands over its best."""
-        return self.average - self.best
 
 
 @final
@@ -78,15 +66,12 @@ class Guard(Controller):
     """Keeps a good state, and goes back to it when the loss is lost.
 
     It sets no learning rate: it multiplies what the others set, and stands beside them.
-    With ``m`` the moving average of the loss (0.9), ``b`` the lowest ``m``, ``a`` the loss at
-    the start and ``d`` the clipped mean deviation from ``m``, it goes back where
-
-        m - b > frac * (a - b) + deviations * d
-
+    Where the loss is lost (``LossWatch`` has the equation) it goes back to the good state,
     and lowers the rate. For the next ``look`` steps it stands nearly still, and looks whether
-    the good state is good on the new data. Where it is not, the data changed and not the
-    rate was wrong: the rate is put back, the memory starts anew, and the others are told
-    ``shifts`` and ``shifted_at``.
+    that state is good on the new data. Where it is not, the data changed and not the rate was
+    wrong: the rate is put back, the memory starts anew, and the others are told ``shifts``
+    and ``shifted_at``. The state before is remembered for a while, and now and then looked
+    at: a change that passes is passed over.
 
     A step that is not finite was never applied; what it spoilt nevertheless (statistics of a
     batch norm) is mended at once. A streak of them is answered like a lost loss, except where
@@ -151,14 +136,17 @@ class Guard(Controller):
         memory = self._memory
         asked = memory.asked
         if not asked and memory.kept_at < 0:
-            asked = "keep"
-        name = SLOTS[1 - memory.slot if asked == "keep" else memory.slot]
+            asked = [self._keep()]
         shifts = {"shifts": float(memory.shifts), "shifted_at": memory.shifted_at}
         told = (shifts if memory.shifts else {}) | ({"stalled": 1.0} if memory.stalled else {})
         return Steer(
             factor=memory.factor * (1.0 if memory.looking is None else HUSH),
-            moves=_moves(asked, name, seen.remembers),
-            stop=asked == "stop",
+            moves=tuple(
+                Move(verb, name)  # type: ignore[arg-type] # JSON knows no literals
+                for verb, name in asked
+                if seen.remembers or verb == "revive"
+            ),
+            stop=memory.over,
             reason=memory.reason,
             told=told,
         )
@@ -171,11 +159,13 @@ class Guard(Controller):
         restores = int(values.get("restores", memory.restores + own))
         elsewhere, memory.restores = restores > memory.restores + own, restores
         if values.get("probing", 0.0) > 0:
-            memory.probed, memory.broken, memory.looking = True, 0, None
+            memory.probed, memory.broken = True, 0
+            memory.looking, memory.trying_old = None, False
             return
         if memory.probed or elsewhere:
-            memory.probed = False
-            self._rebase()
+            memory.probed, memory.looking, memory.trying_old = False, None, False
+            memory.watch.rebase()
+            memory.asked = [self._keep()]
         loss = float(values.get("loss", NAN))
         if "loss" not in values or overflowed:
             return
@@ -188,16 +178,25 @@ class Guard(Controller):
         return asdict(self._memory)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._memory = _Memory(**copy.deepcopy(dict(state)))
+        copied = copy.deepcopy(dict(state))
+        copied["watch"] = LossWatch(**copied["watch"])
+        self._memory = _Memory(**copied)
+
+    def _keep(self) -> list[str]:
+        return ["keep", SLOTS[1 - self._memory.slot]]
 
     def _account(self, seen: Reading, choice: Steer, loss: float) -> None:
         """What was asked for has been done; the loss is the one of a state that was kept."""
-        memory = self._memory
-        memory.asked = "stop" if memory.asked == "stop" else ""
-        if any(move.verb == "keep" for move in choice.moves):
-            mean = loss if memory.seen == 0 else memory.average
+        memory, watch = self._memory, self._memory.watch
+        memory.asked = []
+        if any(move == tuple(self._keep()) for move in choice.moves):
+            mean = loss if watch.seen == 0 else watch.average
             if memory.kept_at < 0 or not loss - mean > self._bearable:
                 memory.slot, memory.kept_at, memory.kept_loss = 1 - memory.slot, seen.step, mean
+
+    @property
+    def _bearable(self) -> float:
+        return self._memory.watch.bearable(frac=self.frac, deviations=self.deviations)
 
     def _count(self, values: Mapping[str, float]) -> tuple[bool, bool]:
         """Whether the step was left out, and whether by a scaler that is finding its scale."""
@@ -208,22 +207,15 @@ class Guard(Controller):
         memory.skipped, memory.scaler_skips = skipped, scaler
         return new and not overflowed, overflowed
 
-    def _rebase(self) -> None:
-        """Somebody else put another state in place: the average starts anew there."""
-        memory = self._memory
-        memory.seen, memory.average, memory.looking, memory.asked = 0, NAN, None, "keep"
-
     def _not_finite(self, seen: Reading) -> None:
         memory = self._memory
         memory.broken += 1
         fresh, memory.sound = memory.sound == 0 and memory.failed > 0, 0
-        if memory.asked == "stop":
-            return
-        memory.asked = "mend" if memory.kept_at >= 0 else ""
-        if memory.broken < self.streak * 2**memory.failed:
+        memory.asked = [["mend", SLOTS[memory.slot]]] if memory.kept_at >= 0 else []
+        if memory.broken < self.streak << memory.failed:
             return
         if memory.failed >= self.tries:
-            memory.asked = "stop"
+            memory.over = True
             memory.reason = (
                 f"gave up: {memory.broken} steps in a row were not finite, after {memory.failed} "
                 f"roll-backs, the last at {memory.factor:g} of the rate"
@@ -233,8 +225,9 @@ class Guard(Controller):
 
     def _go_back_from_broken(self, seen: Reading, fresh: bool) -> None:
         memory = self._memory
-        count, memory.broken, memory.looking = memory.broken, 0, None
-        memory.asked = "restore" if memory.kept_at >= 0 else ""
+        count, memory.broken = memory.broken, 0
+        memory.looking, memory.trying_old = None, False
+        memory.asked = [["restore", SLOTS[memory.slot]]] if memory.kept_at >= 0 else []
         if fresh:  # the good state gave no finite step either: not the rate's doing
             memory.factor = memory.before
             what = f"the good state is not finite either, the rate is back at {memory.factor:g}"
@@ -251,57 +244,41 @@ class Guard(Controller):
         memory.broken, memory.sound = 0, memory.sound + 1
         if memory.sound >= CALM_STEPS:
             memory.failed = 0
-        self._average(loss)
+        if memory.trying_old:
+            self._compare(loss, outcome)
+            return
+        memory.watch.hear(loss, frac=self.frac, deviations=self.deviations)
         if self._is_dead(seen, outcome):
             return
         if memory.looking is not None:
             memory.looking.append(loss)
             if len(memory.looking) >= self.look:
                 self._judge(outcome)
-        elif not memory.asked and self._is_lost():
+        elif not memory.asked:
+            self._go_on(seen, outcome)
+
+    def _go_on(self, seen: Reading, outcome: Reading) -> None:
+        memory = self._memory
+        if self._is_lost():
             self._fire(seen)
+        elif self._may_look_back(outcome):
+            memory.asked = [["keep", PRESENT], ["restore", BEFORE]]
+            memory.looking, memory.trying_old = [], True
         elif not memory.asked and self._may_keep(outcome):
-            memory.asked = "keep"
-
-    def _average(self, loss: float) -> None:
-        """Takes a loss into average, deviation and best; a single wild one counts little."""
-        memory = self._memory
-        if len(memory.start) < START_STEPS:
-            memory.start.append(loss)
-        mean = loss if memory.seen == 0 else memory.average
-        away = abs(loss - mean)
-        if memory.seen < CALM_STEPS:
-            memory.deviation = (memory.seen * memory.deviation + away) / (memory.seen + 1)
-        else:
-            clipped = min(away, 3 * memory.deviation) if memory.deviation > 0 else away
-            memory.deviation = 0.95 * memory.deviation + 0.05 * clipped
-        most = self._bearable  # one loss moves the average by half of it
-        if math.isnan(most):
-            most = max(abs(mean), abs(memory.began), memory.deviation)
-        memory.average = SMOOTHING * mean + (1 - SMOOTHING) * min(loss, mean + 5 * most)
-        memory.seen += 1
-        if memory.seen >= CALM_STEPS and not memory.average >= memory.best:
-            memory.best = memory.average
-
-    @property
-    def _bearable(self) -> float:
-        """How far the average may stand over its best."""
-        memory = self._memory
-        return self.frac * memory.gain + self.deviations * memory.deviation
+            memory.asked = [self._keep()]
 
     def _is_lost(self) -> bool:
         memory = self._memory
-        if memory.kept_at < 0 or memory.fires > self.fires or memory.seen < START_STEPS:
+        if memory.kept_at < 0 or memory.fires > self.fires:
             return False
-        wild = TRIPLED * abs(memory.began) + self.deviations * memory.deviation
-        return memory.rise > self._bearable or memory.average - memory.began > wild
+        return memory.watch.is_lost(frac=self.frac, deviations=self.deviations)
 
     def _may_keep(self, outcome: Reading) -> bool:
-        memory = self._memory
+        memory, watch = self._memory, self._memory.watch
         every = max((outcome.expected_steps or self.horizon) / KEEPS, LEAST_STEPS)
-        if memory.seen < CALM_STEPS or outcome.step - memory.kept_at < every:
+        if watch.seen < CALM_STEPS or outcome.step - memory.kept_at < every:
             return False
-        return memory.rise <= NEAR_GAIN * memory.gain + NEAR_DEVIATIONS * memory.deviation
+        return watch.rise <= NEAR_GAIN * watch.gain + NEAR_DEVIATIONS * watch.deviation
 
     def _fire(self, seen: Reading) -> None:
         memory = self._memory
@@ -311,13 +288,13 @@ class Guard(Controller):
                 f"{self.fires} roll-backs did not settle the loss: spikes are no longer undone"
             )
             return
-        best = memory.began if math.isnan(memory.best) else memory.best
-        average, memory.before = memory.average, memory.factor
+        watch = memory.watch
+        best = watch.began if math.isnan(watch.best) else watch.best
+        average, memory.before = watch.average, memory.factor
         memory.factor *= self.cut if memory.fires <= HARD_CUTS else self.cut / 2
-        kept = min(average, memory.kept_loss)
-        noise = self.deviations * memory.deviation
+        kept, noise = min(average, memory.kept_loss), self.deviations * watch.deviation
         memory.level = max((kept + average) / 2, min(kept + noise, average))
-        memory.looking, memory.asked, memory.average = [], "restore", best
+        memory.looking, memory.asked, watch.average = [], [["restore", SLOTS[memory.slot]]], best
         memory.reason = (
             f"step {seen.step}: the loss rose from {best:.4g} to {average:.4g}; back to step "
             f"{memory.kept_at}, the rate is down to {memory.factor:g} of what was set"
@@ -329,19 +306,47 @@ class Guard(Controller):
         found, memory.looking = median(memory.looking or [0.0]), None
         if found <= memory.level:
             return
-        self._forget()
-        memory.factor, memory.fires, memory.asked = memory.before, 0, "keep"
+        if memory.changed < 0:  # a change after a change does not replace the state before both
+            memory.asked, memory.old_loss = [["keep", BEFORE]], memory.kept_loss
+        memory.changed, memory.looks = outcome.step, 0
+        memory.watch.forget()
+        memory.factor, memory.fires = memory.before, 0
+        memory.asked = [*memory.asked, self._keep()]
         memory.shifts, memory.shifted_at = memory.shifts + 1, float(outcome.progress)
         memory.reason = (
             f"step {outcome.step}: the good state has a loss of {found:.4g} now, over "
             f"{memory.level:.4g}: the data changed, the rate is back at {memory.factor:g}"
         )
 
-    def _forget(self) -> None:
-        """Begins to measure progress anew."""
-        memory = self._memory
-        memory.seen, memory.average, memory.best = 0, NAN, NAN
-        memory.start, memory.deviation = [], 0.0
+    def _may_look_back(self, outcome: Reading) -> bool:
+        """After a change, after 16 steps and then each time twice as many."""
+        memory, watch = self._memory, self._memory.watch
+        if memory.changed < 0 or watch.seen < CALM_STEPS:
+            return False
+        if memory.looks >= LOOKS or watch.average <= memory.old_loss:
+            memory.changed = -1
+            memory.asked = [["forget", BEFORE]]
+            return False
+        return outcome.step - memory.changed >= FIRST_LOOK << memory.looks
+
+    def _compare(self, loss: float, outcome: Reading) -> None:
+        """Whether the state before the change is better than the present one again."""
+        memory, watch = self._memory, self._memory.watch
+        memory.looking = [*(memory.looking or []), loss]
+        if len(memory.looking) < self.look:
+            return
+        found, memory.looking, memory.trying_old = median(memory.looking), None, False
+        memory.looks += 1
+        if found > watch.average - watch.deviation:
+            memory.asked = [["restore", PRESENT], ["forget", PRESENT]]
+            return
+        memory.changed = -1
+        memory.reason = (
+            f"step {outcome.step}: the change has passed: the state before it has a loss of "
+            f"{found:.4g}, and replaces the one with {watch.average:.4g}"
+        )
+        watch.forget()
+        memory.asked = [["forget", BEFORE], ["forget", PRESENT], self._keep()]
 
     def _is_dead(self, seen: Reading, outcome: Reading) -> bool:
         """Answers layers without gradients early in training; later it only says so."""
@@ -359,16 +364,16 @@ class Guard(Controller):
             memory.stalled = True
             memory.reason = (
                 f"step {outcome.step}: stalled, the gradient's norm was at most {norm:.3g} for "
-                f"{memory.faint} steps and the loss stays at {memory.average:.4g}"
+                f"{memory.faint} steps and the loss stays at {memory.watch.average:.4g}"
             )
         elif memory.faint == 0:
             memory.stalled = False
         return False
 
     def _may_revive(self, outcome: Reading, horizon: float) -> bool:
-        memory = self._memory
+        memory, watch = self._memory, self._memory.watch
         rested = memory.revived_at < 0 or outcome.step - memory.revived_at >= ZERO_STEPS
-        learnt = memory.gain > LITTLE * abs(memory.began) + self.deviations * memory.deviation
+        learnt = watch.gain > LITTLE * abs(watch.began) + self.deviations * watch.deviation
         early = outcome.step <= max(EARLY * horizon, ZERO_STEPS)
         return early and rested and not learnt and memory.revivals < self.revivals
 
@@ -379,19 +384,10 @@ class Guard(Controller):
             memory.before = memory.factor
             memory.factor *= self.cut
             what = f", the rate is down to {memory.factor:g} of what was set"
-        self._forget()
+        memory.watch.forget()
         memory.shifts, memory.shifted_at = memory.shifts + 1, float(outcome.progress)
         memory.revivals, memory.revived_at = memory.revivals + 1, outcome.step
-        memory.faint, memory.stalled, memory.looking, memory.asked = 0, False, None, "revive"
+        memory.faint, memory.stalled, memory.looking = 0, False, None
+        memory.asked = [["revive", ""]]
         memory.kept_at = -1  # the kept state is as dead; the next one is kept
         memory.reason = f"step {seen.step}: {dead} layers get no gradient; they start anew{what}"
-
-
-def _moves(asked: str, name: str, remembers: bool) -> tuple[Move, ...]:
-    match asked:
-        case "revive":
-            return (Move("revive", ""),)
-        case "keep" | "restore" | "mend" if remembers:
-            return (Move(asked, name),)
-        case _:
-            return ()

@@ -16,7 +16,9 @@ _MOMENTUM, _BETA2 = 0.9, 0.999
 
 @final
 class ScheduleFree(Wrapped):
-    """Steps from a point between the iterate z and its running average x, which is the model,
+    """Averages instead of decaying: the model is the running average x of the iterates z.
+
+    The gradient is taken between the two, at y:
 
         y_t = (1 - β) z_t + β x_t,  z_{t+1} = z_t - γ g(y_t),  x_{t+1} = x_t + c (z_{t+1} - x_t).
 

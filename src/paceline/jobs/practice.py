@@ -115,7 +115,7 @@ class _Recurrent(nn.Module):
 
 def _any(low: float, high: float) -> float:
     """Between two bounds, evenly in the logarithm."""
-    return low * (high / low) ** float(torch.rand(()))
+    return low * math.exp(math.log(high / low) * float(torch.rand(())))
 
 
 def _size(low: int, high: int) -> int:
@@ -131,9 +131,7 @@ def _regression() -> Practice:
     if torch.rand(()) < 0.5:
         layers += [nn.Linear(width, width), nn.ReLU()]
     network = nn.Sequential(*layers, nn.Linear(width, 1))
-    return Practice(
-        model=_Supervised(network, F.mse_loss), data=(x, y), batch_size=_size(8, 128)
-    )
+    return Practice(model=_Supervised(network, F.mse_loss), data=(x, y), batch_size=_size(8, 128))
 
 
 def _quadratic() -> Practice:
@@ -178,13 +176,11 @@ def _deep_linear() -> Practice:
     x = torch.randn(1000, size)
     y = x @ torch.randn(size, size) / math.sqrt(size) + 0.1 * torch.randn(1000, size)
     network = nn.Sequential(*(nn.Linear(size, size, bias=False) for _ in range(depth)))
-    return Practice(
-        model=_Supervised(network, F.mse_loss), data=(x, y), batch_size=_size(8, 128)
-    )
+    return Practice(model=_Supervised(network, F.mse_loss), data=(x, y), batch_size=_size(8, 128))
 
 
 def _series() -> Practice:
-    length = _size(10, 25)
+    length = _size(8, 16)
     phase, speed = 6.3 * torch.rand(500, 1), 0.2 + 0.5 * torch.rand(500, 1)
     series = torch.sin(phase + speed * torch.arange(length)) + 0.05 * torch.randn(500, length)
     return Practice(
@@ -199,9 +195,7 @@ def _counts() -> Practice:
     network = nn.Sequential(nn.Linear(inputs, _size(4, 32)), nn.GELU(), nn.LazyLinear(1))
     network(x[:1])
     model = _Supervised(network, F.poisson_nll_loss)
-    return Practice(
-        model=model, data=(x, torch.poisson(rate)[:, None]), batch_size=_size(8, 128)
-    )
+    return Practice(model=model, data=(x, torch.poisson(rate)[:, None]), batch_size=_size(8, 128))
 
 
 TRAINING: dict[str, Callable[[], Practice]] = {

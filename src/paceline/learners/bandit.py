@@ -21,7 +21,8 @@ class Bandit(Learner):
     With the discounted count ``N(a) = Σ discount^(t−k)`` of the times k at which the action was
     taken, and n the sum of all counts in the state, the value is the discounted mean of the
     rewards and the bonus ``2 · bound · sqrt(caution · ln n / N(a))``. An action that was never
-    taken has a bonus over all others. What follows an action is not looked at.
+    taken, or so long ago that its count is gone, has a bonus over all others. What follows an
+    action is not looked at.
 
     Args:
         actions: How many there are, at least 2.
@@ -87,5 +88,8 @@ class Bandit(Learner):
         return {"counts": self._counts.to_json(), "sums": self._sums.to_json()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._counts.load(member(state, "counts"))
+        counts = member(state, "counts")
+        self._counts.load(counts)
+        if any(each < 0 for row in counts.values() for each in row):
+            raise SettingError("counts must not be negative")
         self._sums.load(member(state, "sums"))

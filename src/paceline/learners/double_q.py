@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
+from paceline.core.errors import SettingError
 from paceline.learners.base import Learner, Table, expect_sound, expect_step_and_discount, member
 
 
@@ -71,4 +72,7 @@ class DoubleQ(Learner):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._tables[0].load(member(state, "first"))
         self._tables[1].load(member(state, "second"))
-        self._turns.load(member(state, "turns"))
+        turns = member(state, "turns")
+        self._turns.load(turns)
+        if not {each for row in turns.values() for each in row} <= {0, 1}:
+            raise SettingError("turns must be 0 or 1")

@@ -13,7 +13,7 @@ from paceline.monitors.base import Monitor
 
 @final
 class NoiseScale(Monitor):
-    """The simple gradient noise scale, the batch above which more examples hardly help,
+    """The simple gradient noise scale: the batch above which more examples hardly help.
 
         B_simple = tr(Σ) / |G|²,
 
@@ -25,6 +25,9 @@ class NoiseScale(Monitor):
     Each is averaged before they are divided. Where <g, g'> cannot be told from zero, its
     standard error stands for |G|²: what is given is then the least that the scale is
     likely to be. Also gives ``update_examples``, the examples of the last update.
+
+    At rates so high that successive gradients turn round, <g, g'> is less than |G|², and
+    what is given too large.
 
     Reads ``gradient_product``; it gives nothing where no controller asks for that, nor in
     its first ``memory`` steps.

@@ -15,7 +15,7 @@ from paceline.core.errors import SettingError
 
 @final
 class LAMB(Optimizer):
-    """Adam's direction with decoupled decay, scaled for each parameter tensor by a trust ratio,
+    """Adam with a trust ratio: each layer's step is as long as its weights are.
 
         m_t = β1 m_{t-1} + (1 - β1) g_t,       v_t = β2 v_{t-1} + (1 - β2) g_t²
         r_t = (m_t / (1 - β1^t)) / (sqrt(v_t / (1 - β2^t)) + ε) + λ x_t
@@ -25,9 +25,9 @@ class LAMB(Optimizer):
     of the loss. Where |x| or |r| is zero the ratio is 1. Biases and scales are best put in
     a group without weight decay.
 
-    Written out here, not taken from ``pytorch_optimizer``: that one leaves out the
-    correction of the moments, cuts |x| at 10, decays outside of the ratio, and takes two
-    seconds to import; with no setting is it the paper's algorithm.
+    Written out here, not taken from ``pytorch_optimizer``: that one corrects the first
+    moment outside of the ratio and the second not at all, cuts |x| at 10, decays outside
+    of the ratio, and takes seconds to import; with no setting is it the paper's algorithm.
 
     Args:
         params: Dense parameters, or groups of them.
@@ -35,7 +35,8 @@ class LAMB(Optimizer):
         betas: Memories of the two moments, each at least 0 and under 1.
         eps: ε, at least 0.
         weight_decay: λ, at least 0.
-        foreach: Work on all tensors at once; None does so where they are on a GPU.
+        foreach: Work on all tensors of a group at once: faster, with room for two more
+            copies of them.
 
     Raises:
         SettingError: A setting is out of range, or (in ``step``) a gradient is sparse.
@@ -59,7 +60,7 @@ class LAMB(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-6,
         weight_decay: float = 0.0,
-        foreach: bool | None = None,
+        foreach: bool = True,
     ) -> None:
         for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
             if not 0 <= value < float("inf"):
@@ -87,13 +88,10 @@ class LAMB(Optimizer):
                     # Moments of different ages are corrected by themselves.
                     kind = self._age(parameter), parameter.device, parameter.dtype
                     by_kind.setdefault(kind, []).append(parameter)
-            for (age, device, _), parameters in by_kind.items():
-                at_once = group["foreach"]
-                if device.type == "cuda" if at_once is None else at_once:
-                    self._move(parameters, age, group)
-                else:
-                    for parameter in parameters:
-                        self._move([parameter], age, group)
+            for (age, *_), parameters in by_kind.items():
+                together = [parameters] if group["foreach"] else [[each] for each in parameters]
+                for each in together:
+                    self._move(each, age, group)
         return loss
 
     def _age(self, parameter: Tensor) -> int:

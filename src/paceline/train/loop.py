@@ -107,15 +107,17 @@ class Loop:
         members: dict[str, Stateful] = {"scaler": plan.updater.scaler}
         if plan.average is not None:
             members["average"] = plan.average
+        optimizer = plan.updater.optimizer
+        self._memory = Memory([plan.model], optimizer, members, warn=progress.warn)
         self.pace = Pace(
             plan.controller,
             plan.beside,
             plan.monitors,
-            Memory([plan.model], plan.updater.optimizer, members, warn=progress.warn),
+            self._memory,
             Layers([plan.model]),
             self._decided,
         )
-        self.pace.values["adaptive"] = float(is_adaptive(plan.updater.optimizer))
+        self.pace.values["adaptive"] = float(is_adaptive(optimizer))
         self.transaction = Transaction(
             model=plan.model,
             updater=plan.updater,
@@ -255,6 +257,7 @@ class Loop:
             total_steps=self.plan.allowance.steps,
             values=dict(self.pace.values),
             batch=self.plan.updater.replay.fresh,
+            remembers=self._memory.works,
         )
 
     def _progress_at(self, elapsed_seconds: float) -> float:

@@ -7,9 +7,11 @@ written in place over the ones before, so that keeping costs one pass over the m
 from __future__ import annotations
 
 import itertools
+import shutil
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir, mkdtemp
 from typing import Any, final
 
 import torch
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
-from paceline.core.errors import PacelineError, SettingError
+from paceline.core.errors import SettingError
 from paceline.data.base.memory import available_bytes, readable
 from paceline.train.transaction import (
     Snapshot,
@@ -76,7 +78,7 @@ class Memory:
         _refuse_what_cannot_be_copied(modules)
         self._warn, self._place = warn, place
         self._kept: dict[str, Any] = {}
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._serial = itertools.count()
 
     @property
@@ -213,8 +215,7 @@ class Memory:
             self._warn(f"states of {readable(size)} are remembered in host memory: the GPU is full")
         if size < _SHARE * available_bytes():
             return "device" if device.type != "cuda" else "host"
-        self._folder = TemporaryDirectory(prefix="paceline-")
-        if size < _SHARE * _free_bytes(Path(self._folder.name)):
+        if size < _SHARE * _free_bytes():
             self._warn(f"states of {readable(size)} are remembered on disk: the memory is full")
             return "disk"
         self._warn(
@@ -225,8 +226,9 @@ class Memory:
 
     def _write(self, tree: Mapping[str, Any]) -> Path:
         if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="paceline-")
-        path = Path(self._folder.name) / f"{next(self._serial)}.safetensors"
+            self._folder = Path(mkdtemp(prefix="paceline-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        path = self._folder / f"{next(self._serial)}.safetensors"
         tensors: dict[str, Tensor] = {}
         values = taken_apart(self._portable(tree), "state", tensors)
         write_tensors(path, {name: each.cpu() for name, each in tensors.items()}, {"tree": values})
@@ -372,10 +374,9 @@ def _put_chance(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])
 
 
-def _free_bytes(folder: Path) -> int:
-    import shutil
-
+def _free_bytes() -> int:
+    """On the disk of temporary files."""
     try:
-        return shutil.disk_usage(folder).free
-    except OSError as error:
-        raise PacelineError(f"no room for temporary files: {error}") from None
+        return shutil.disk_usage(gettempdir()).free
+    except OSError:
+        return 0

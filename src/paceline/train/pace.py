@@ -73,7 +73,6 @@ class Pace:
 
     def recall(self, reading: Reading) -> None:
         """Decides once more what was decided before a save; tells and does nothing."""
-        reading = replace(reading, remembers=self._memory.works)
         alone = reading if self.acts else replace(reading, remembers=False)
         self._seen = [
             each.observe(reading if at else alone) for at, each in enumerate(self._controllers)
@@ -100,7 +99,6 @@ class Pace:
 
     def learn(self, outcome: Reading) -> None:
         """Lets each controller learn what came of its choice."""
-        outcome = replace(outcome, remembers=self._memory.works)
         for each, seen, chosen in zip(self._controllers, self._seen, self._chosen, strict=True):
             each.learn(seen, chosen, outcome)
 

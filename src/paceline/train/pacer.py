@@ -23,7 +23,7 @@ from paceline.core.readings import Glimpse, Reading, Steer
 from paceline.train.averaging import TailAverage, measuring
 from paceline.train.budget import Allowance
 from paceline.train.decisions import Decision
-from paceline.train.gradients import Alignment, global_norm
+from paceline.train.gradients import EVERY, Alignment, Norms
 from paceline.train.layers import Layers
 from paceline.train.loader import LoaderStream
 from paceline.train.memory import Memory
@@ -124,13 +124,14 @@ class Pacer:
         self._pace.values["adaptive"] = float(is_adaptive(self.optimizer))
         self._rates = Rates(self.optimizer)
         self._alignment = Alignment(self._parameters) if self._pace.needs else None
+        self._norms = Norms(self._parameters, 1 if self._pace.needs else EVERY)
         self._replay: Replay[Any] | None = None
         self._replayed: Mapping[str, Any] | None = None
         self._clock = clock or WallClock()
         self._began = self._clock.now()
         self._examples, self._ledger = examples, None if ledger is None else Ledger(ledger)
         self._last_loss: weakref.ref[Tensor] | None = None
-        self._decided_for = -1
+        self._decided_for, self._over = -1, False
         self._fresh = 0
         self.decisions: list[Decision] = []
         self.step_count, self.stopped = 0, ""
@@ -152,8 +153,8 @@ class Pacer:
                 called twice for one loss.
             BudgetError: The budget is spent.
         """
-        self._refuse_misuse(loss)
         steer = self._ready()
+        self._refuse_misuse(loss)
         self._follow(steer)
         value, norm = self._numbers(loss, scaler)
         scaled = self._update(value, norm, scaler)
@@ -260,6 +261,7 @@ class Pacer:
             "rates": self._rates.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
             "alignment": None if self._alignment is None else self._alignment.state_dict(),
+            "norms": self._norms.state_dict(),
             "replay": None if self._replay is None else self._replay.state_dict(),
             "optimizer": self.optimizer.state_dict() if replaced else None,
             "elapsed_seconds": self._elapsed(),
@@ -267,15 +269,18 @@ class Pacer:
             "fresh": self._fresh,
             "stopped": self.stopped,
             "decided_for": self._decided_for,
+            "over": self._over,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Puts back what ``state_dict`` gave; load the model and the optimizer too."""
         self._began = self._clock.now() - state["elapsed_seconds"]
         self.step_count, self._fresh = state["step_count"], state["fresh"]
-        self.stopped, self._decided_for = state["stopped"], state["decided_for"]
+        self.stopped, self._over = state["stopped"], state["over"]
+        self._decided_for = state["decided_for"]
         self._pace.load_state_dict(state["pace"])
         self._rates.load_state_dict(state["rates"])
+        self._norms.load_state_dict(state["norms"])
         if self._average is not None and state["average"] is not None:
             self._average.load_state_dict(state["average"])
         if self._alignment is not None and state["alignment"] is not None:
@@ -295,7 +300,7 @@ class Pacer:
     def _ready(self) -> Steer:
         """What to do in the next step, decided once; remembered states come and go here."""
         if self._decided_for != self.step_count:
-            self._decided_for = self.step_count
+            self._decided_for, self._over = self.step_count, self.done
             steer = self._pace.decide(self._reading())
             if steer.learning_rate is not None:
                 self._rates.set(steer.learning_rate)
@@ -311,6 +316,7 @@ class Pacer:
             values=dict(self._pace.values),
             batch=self._fresh if self._replay is None else self._replay.fresh,
             replays=self._replay is not None,
+            remembers=self._memory.works,
         )
 
     def _progress(self) -> float:
@@ -333,14 +339,14 @@ class Pacer:
 
     def _numbers(self, loss: Tensor, scaler: torch.amp.GradScaler | None) -> tuple[float, float]:
         """Loss and gradient norm, unscaled; the same on every rank."""
-        norm = global_norm(self._parameters)
-        value = loss.detach().to(norm.device, torch.float64).reshape(())
+        norm = self._norms.read()
+        value = loss.detach().double().reshape(())
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             value = value.clone()
             torch.distributed.all_reduce(value)
             value /= torch.distributed.get_world_size()
         scale = scaler.get_scale() if scaler is not None and scaler.is_enabled() else 1.0
-        return float(value), float(norm) / scale
+        return float(value), norm / scale
 
     def _update(self, value: float, norm: float, scaler: torch.amp.GradScaler | None) -> bool:
         """Steps the optimizer unless something is not finite; whether the scaler skipped it."""
@@ -381,7 +387,7 @@ class Pacer:
             self._ledger.flush()
 
     def _refuse_misuse(self, loss: Tensor) -> None:
-        if self.done:
+        if self._over:
             spent = self.stopped or "the budget is spent"
             raise BudgetError(
                 f"step was called after the end ({spent}, {self.step_count} steps): end the loop"

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from paceline.core.readings import Steer
 from paceline.data.base.batches import Feed, mixed
 from paceline.data.base.source import Batch
-from paceline.train.gradients import Alignment, global_norm
+from paceline.train.gradients import EVERY, Alignment, Norms, global_norm
 from paceline.train.precision import Precision
 from paceline.train.rates import Rates
 from paceline.train.replay import Replay
@@ -87,6 +87,7 @@ class Updater:
         self._generator = torch.Generator(device=precision.device)
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._alignment = Alignment(self._parameters) if align else None
+        self._norms = Norms(self._parameters, 1 if align else EVERY)
 
     @property
     def examples(self) -> int:
@@ -129,9 +130,10 @@ class Updater:
         return Update(loss=loss, gradient_norm=norm, alignment=self._alignment.read(norm))
 
     def _norm(self) -> float:
+        if self._clip is None:
+            return self._norms.read()
         norm = global_norm(self._parameters)
-        if self._clip is not None:
-            nn.utils.clip_grads_with_norm_(self._parameters, self._clip, norm)
+        nn.utils.clip_grads_with_norm_(self._parameters, self._clip, norm)
         return float(norm)
 
     def _backward(self) -> Tensor:
@@ -160,6 +162,7 @@ class Updater:
             "scaler": self.scaler.state_dict(),
             "replay": self.replay.state_dict(),
             "rates": self.rates.state_dict(),
+            "norms": self._norms.state_dict(),
             "accumulate": self.accumulate,
             "alignment": None if self._alignment is None else self._alignment.state_dict(),
         }
@@ -170,6 +173,7 @@ class Updater:
         self.scaler.load_state_dict(state["scaler"])
         self.replay.load_state_dict(state["replay"])
         self.rates.load_state_dict(state["rates"])
+        self._norms.load_state_dict(state["norms"])
         self.accumulate = state["accumulate"]
         if self._alignment is not None and state["alignment"] is not None:
             self._alignment.load_state_dict(state["alignment"])

@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from statistics import fmean, median
 from typing import Any, Literal, NamedTuple
 
@@ -28,12 +29,12 @@ class Level(NamedTuple):
     Attributes:
         mean: Of the losses.
         noise: Their standard deviation around whatever way they go, robustly.
-        count: How many there were.
+        losses: How many there were.
     """
 
     mean: float
     noise: float
-    count: int
+    losses: int
 
 
 def level_of(losses: Sequence[float]) -> Level:
@@ -44,11 +45,11 @@ def level_of(losses: Sequence[float]) -> Level:
     of 2 that of one loss.
 
     >>> level_of([5.0, 4.0, 3.0, 2.0])
-    Level(mean=3.5, noise=0.0, count=4)
+    Level(mean=3.5, noise=0.0, losses=4)
     >>> round(level_of([1.0, 2.0, 1.0, 2.0, 1.0]).noise, 3)
     1.048
     """
-    steps = [after - before for before, after in zip(losses, losses[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(losses)]
     if not steps:
         return Level(fmean(losses), 0.0, len(losses))
     middle = median(steps)
@@ -62,7 +63,9 @@ def worse_by(before: Level, after: Level) -> float:
     >>> round(worse_by(Level(1.0, 0.3, 9), Level(2.0, 0.4, 16)), 3)
     7.071
     """
-    noise = math.hypot(before.noise / math.sqrt(before.count), after.noise / math.sqrt(after.count))
+    noise = math.hypot(
+        before.noise / math.sqrt(before.losses), after.noise / math.sqrt(after.losses)
+    )
     rise = after.mean - before.mean
     least = _ROUNDING * max(abs(before.mean), abs(after.mean), 1e-30)
     return max(min(rise / max(noise, least), 1e6), -1e6)
@@ -195,7 +198,7 @@ class Multiplier(Controller):
         return {"memory": asdict(self._memory)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        copied = {
+        copied: dict[str, Any] = {
             name: list(value) if isinstance(value, list) else value
             for name, value in state["memory"].items()
         }
@@ -310,7 +313,7 @@ class Multiplier(Controller):
     def _judge(self) -> None:
         memory = self._memory
         before, after = self._before(), level_of(self.losses)
-        if before.count == 1:  # at the beginning: one loss, whose noise is not known yet
+        if before.losses == 1:  # at the beginning: one loss, whose noise is not known yet
             before = Level(before.mean, after.noise, 1)
         if worse_by(before, after) > self.tolerance:
             noise = self.tolerance * abs(after.mean - before.mean) / worse_by(before, after)
