@@ -7,17 +7,12 @@ from torch import nn
 
 import paceline
 
-STEPS, BATCH, NOISE = 600, 128, 4
+STEPS, BATCH, NOISE, WIDTH = 400, 64, 2, 48
 
-torch.manual_seed(0)
-generator = nn.Sequential(nn.Linear(NOISE, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
-critic = nn.Sequential(nn.Linear(2, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
-of_generator = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.9))
-of_critic = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.5, 0.9))
-# Both losses move with the other network, so that trials of rates would compare nothing:
-# plain schedules, watched by the guard, are the right choice here.
-paces = paceline.Pacer(of_generator, total_steps=STEPS, modules=[generator], controller="cosine")
-rates = paceline.Pacer(of_critic, total_steps=STEPS, modules=[critic], controller="cosine")
+
+def network(entry: int, leave: int, bend: nn.Module) -> nn.Module:
+    inner = (nn.Linear(entry, WIDTH), bend, nn.Linear(WIDTH, WIDTH), bend)
+    return nn.Sequential(*inner, nn.Linear(WIDTH, leave))
 
 
 def ring(count: int) -> torch.Tensor:
@@ -26,20 +21,35 @@ def ring(count: int) -> torch.Tensor:
     return 2 * torch.cat([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(count, 2)
 
 
-for _ in range(STEPS):
+def paced(model: nn.Module) -> tuple[torch.optim.Optimizer, paceline.Pacer]:
+    """An optimizer and its Pacer.
+
+    In a game neither loss has to fall: it says nothing of the rate, so a schedule sets it,
+    and a rise is no accident, so no guard goes back.
+    """
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, betas=(0.5, 0.9))
+    return optimizer, paceline.Pacer(
+        optimizer, total_steps=STEPS, modules=[model], controller="cosine", beside=()
+    )
+
+
+torch.manual_seed(0)
+generator, critic = network(NOISE, 2, nn.Tanh()), network(2, 1, nn.LeakyReLU(0.2))
+(of_generator, paces_generator), (of_critic, paces_critic) = paced(generator), paced(critic)
+while not paces_generator.done:
     fake = generator(torch.randn(BATCH, NOISE))
     of_critic.zero_grad()
-    real_loss = nn.functional.softplus(-critic(ring(BATCH))).mean()
-    loss = real_loss + nn.functional.softplus(critic(fake.detach())).mean()
+    loss = nn.functional.softplus(-critic(ring(BATCH))).mean()
+    loss = loss + nn.functional.softplus(critic(fake.detach())).mean()
     loss.backward()
-    rates.step(loss)
+    paces_critic.step(loss)
 
     of_generator.zero_grad()
     loss = nn.functional.softplus(-critic(fake)).mean()
     loss.backward()
-    paces.step(loss)
+    paces_generator.step(loss)
 
 with torch.no_grad():
     radius = generator(torch.randn(2000, NOISE)).norm(dim=1)
 print("radius", round(radius.mean().item(), 2), "±", round(radius.std().item(), 2), "wanted 2")
-assert abs(radius.mean() - 2) < 0.4
+assert abs(radius.mean() - 2) < 0.3

@@ -100,6 +100,8 @@ class Road:
                 self.values["restores"] += 1
             case "mend":
                 self.spoilt = self.states[name][1]
+            case "forget":
+                self.states.pop(name, None)
             case "revive":
                 self.revived += 1
 
@@ -156,14 +158,42 @@ def test_changed_data_are_told_and_the_rate_is_put_back():
     changed = road()
     changed.go(200)
     changed.target = 5.0
-    changed.go(40)
+    changed.go(20)
     last = changed.steers[-1]
     assert last.told["shifts"] == 1.0
     assert last.told["shifted_at"] == pytest.approx(0.53, abs=0.04)
     assert last.factor == 1.0
     assert "the data changed" in last.reason
-    changed.go(160)
+    changed.go(180)
     assert abs(changed.x - 5.0) < 0.2
+    assert changed.steers[-1].told["shifts"] == 1.0
+
+
+def test_a_change_that_passes_is_passed_over():
+    disturbed = road()
+    disturbed.go(200)
+    before = disturbed.x
+    disturbed.target = 5.0
+    disturbed.go(45)
+    assert abs(disturbed.x - 5.0) < 1
+    disturbed.target = 0.0
+    disturbed.go(3)
+    disturbed.rate = 0.001  # too low to come back in time by itself
+    disturbed.go(60)
+    assert abs(disturbed.x - before) < 0.1
+    assert "the change has passed" in disturbed.steers[-1].reason
+    assert set(disturbed.states) == {"good", "good too"}
+
+
+def test_a_change_that_lasts_is_looked_back_over_a_few_times_only():
+    changed = road(total=4000)
+    changed.go(300)
+    changed.target, changed.rate = 5.0, 1e-4
+    changed.go(2000)
+    at = [n for n, steer in enumerate(changed.steers) if ("keep", "present") in steer.moves]
+    assert [later - at[0] for later in at] == [0, 16, 48, 112, 240, 496]
+    assert changed.steers[at[0] + 4].moves[0] == ("restore", "present")
+    assert set(changed.states) == {"good", "good too"}
 
 
 def test_a_rate_that_is_far_too_high_is_not_taken_for_changed_data():

@@ -11,6 +11,9 @@ from typing import Any, final
 
 from paceline.controllers.base import Controller
 from paceline.controllers.base.loss_watch import CALM_STEPS, LossWatch
+from paceline.controllers.base.plateau import Plateau
+from paceline.controllers.base.skips import Skips
+from paceline.controllers.base.stall import Stall
 from paceline.core.errors import SettingError
 from paceline.core.readings import NAN, Move, Reading, Steer
 
@@ -20,8 +23,8 @@ KEEPS, LEAST_STEPS = 40, 10
 NEAR_GAIN, NEAR_DEVIATIONS = 0.1, 0.5
 HARD_CUTS, HUSH = 3, 0.01
 FIRST_LOOK, LOOKS = 16, 6
-FAINT, FAINT_SHARE, ZERO_STEPS = 1e-7, 0.05, 10
-EARLY, LITTLE = 0.25, 0.1
+EARLY, LITTLE, REST_STEPS = 0.25, 0.1, 10
+FLAT, RAISE = "flat", 3.0
 WATCHING = "watches the loss"
 
 
@@ -41,8 +44,7 @@ class _Memory:
     broken: int = 0  # steps in a row that were not finite
     sound: int = 0  # finite steps in a row
     failed: int = 0  # roll-backs in a row that brought no finite steps
-    skipped: int = 0
-    scaler_skips: int = 0
+    skips: Skips = field(default_factory=Skips)
     restores: int = 0
     probed: bool = False
     shifts: int = 0
@@ -51,14 +53,21 @@ class _Memory:
     old_loss: float = 0.0  # the average before
     looks: int = 0  # how often the state before was tried since
     trying_old: bool = False
-    peak: float = 0.0  # the largest gradient norm so far
-    faint: int = 0  # steps in a row with a gradient that is as good as none
-    stalled: bool = False
+    stall: Stall = field(default_factory=Stall)
+    plateau: Plateau = field(default_factory=Plateau)
     revivals: int = 0
     revived_at: int = -1
     asked: list[list[str]] = field(default_factory=list)  # moves of the next decision
     over: bool = False  # given up
     reason: str = WATCHING
+
+
+_INNER: dict[str, Any] = {
+    "watch": LossWatch,
+    "skips": Skips,
+    "stall": Stall,
+    "plateau": Plateau,
+}
 
 
 @final
@@ -77,7 +86,8 @@ class Guard(Controller):
     batch norm) is mended at once. A streak of them is answered like a lost loss, except where
     the good state gives no finite step either: then the rate is not to blame, and is put back.
     Each failed attempt waits twice as long; after ``tries`` of them the run is given up.
-    Skipped steps that a gradient scaler counts as its own are left to it.
+    Skipped steps that a gradient scaler counts as its own are left to it. Layers without
+    gradients begin anew, and on a flat start the rate is raised.
 
     Hears ``loss``, ``gradient_norm``, ``skipped_steps``, ``scaler_skips``, ``probing``,
     ``restores`` and ``dead_layers``.
@@ -138,7 +148,9 @@ class Guard(Controller):
         if not asked and memory.kept_at < 0:
             asked = [self._keep()]
         shifts = {"shifts": float(memory.shifts), "shifted_at": memory.shifted_at}
-        told = (shifts if memory.shifts else {}) | ({"stalled": 1.0} if memory.stalled else {})
+        told = (shifts if memory.shifts else {}) | (
+            {"stalled": 1.0} if memory.stall.stalled else {}
+        )
         return Steer(
             factor=memory.factor * (1.0 if memory.looking is None else HUSH),
             moves=tuple(
@@ -153,7 +165,7 @@ class Guard(Controller):
 
     def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
         values, memory = outcome.values, self._memory
-        skipped, overflowed = self._count(values)
+        skipped, overflowed = memory.skips.hear(values)
         self._account(seen, choice, float(values.get("loss", NAN)))
         own = sum(move.verb == "restore" for move in choice.moves)
         restores = int(values.get("restores", memory.restores + own))
@@ -179,7 +191,7 @@ class Guard(Controller):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         copied = copy.deepcopy(dict(state))
-        copied["watch"] = LossWatch(**copied["watch"])
+        copied |= {name: kind(**copied[name]) for name, kind in _INNER.items()}
         self._memory = _Memory(**copied)
 
     def _keep(self) -> list[str]:
@@ -197,15 +209,6 @@ class Guard(Controller):
     @property
     def _bearable(self) -> float:
         return self._memory.watch.bearable(frac=self.frac, deviations=self.deviations)
-
-    def _count(self, values: Mapping[str, float]) -> tuple[bool, bool]:
-        """Whether the step was left out, and whether by a scaler that is finding its scale."""
-        memory = self._memory
-        skipped = int(values.get("skipped_steps", memory.skipped))
-        scaler = int(values.get("scaler_skips", memory.scaler_skips))
-        new, overflowed = skipped > memory.skipped, scaler > memory.scaler_skips
-        memory.skipped, memory.scaler_skips = skipped, scaler
-        return new and not overflowed, overflowed
 
     def _not_finite(self, seen: Reading) -> None:
         memory = self._memory
@@ -264,7 +267,7 @@ class Guard(Controller):
         elif self._may_look_back(outcome):
             memory.asked = [["keep", PRESENT], ["restore", BEFORE]]
             memory.looking, memory.trying_old = [], True
-        elif not memory.asked and self._may_keep(outcome):
+        elif not self._raised(outcome) and not memory.asked and self._may_keep(outcome):
             memory.asked = [self._keep()]
 
     def _is_lost(self) -> bool:
@@ -288,7 +291,7 @@ class Guard(Controller):
                 f"{self.fires} roll-backs did not settle the loss: spikes are no longer undone"
             )
             return
-        watch = memory.watch
+        watch, memory.plateau.over = memory.watch, True
         best = watch.began if math.isnan(watch.best) else watch.best
         average, memory.before = watch.average, memory.factor
         memory.factor *= self.cut if memory.fires <= HARD_CUTS else self.cut / 2
@@ -348,33 +351,50 @@ class Guard(Controller):
         watch.forget()
         memory.asked = [["forget", BEFORE], ["forget", PRESENT], self._keep()]
 
+    def _raised(self, outcome: Reading) -> bool:
+        """Three times the rate where the loss never moved; undone where that does not help."""
+        memory, horizon = self._memory, outcome.expected_steps or self.horizon
+        if memory.stall.faint or outcome.values.get("dead_layers", 0.0) > 0:
+            return False
+        what = memory.plateau.ask(memory.watch, step=outcome.step, horizon=horizon)
+        if what == "raise":
+            memory.factor *= RAISE
+            memory.asked = [["keep", FLAT]] if memory.plateau.raises == 1 else []
+        elif what == "undo":
+            memory.factor /= RAISE**memory.plateau.raises
+            memory.asked = [["restore", FLAT], ["forget", FLAT]]
+        elif what == "leave":
+            memory.asked = [["forget", FLAT]]
+            return True
+        else:
+            return False
+        memory.reason = (
+            f"step {outcome.step}: the loss has not moved from {memory.watch.average:.4g}; "
+            f"the rate is {memory.factor:g} times what was set"
+        )
+        return True
+
     def _is_dead(self, seen: Reading, outcome: Reading) -> bool:
         """Answers layers without gradients early in training; later it only says so."""
         memory, values = self._memory, outcome.values
         dead = values.get("dead_layers", 0.0)
-        norm = float(values.get("gradient_norm", NAN))
-        memory.peak = max(memory.peak, norm) if norm < math.inf else memory.peak
-        memory.faint = memory.faint + 1 if norm <= FAINT * memory.peak else 0
         horizon = outcome.expected_steps or self.horizon
         if dead > 0 and self._may_revive(outcome, horizon):
             self._revive(seen, outcome, int(dead))
             return True
-        long = ZERO_STEPS if norm == 0 else max(FAINT_SHARE * horizon, ZERO_STEPS)
-        if memory.faint >= long and not memory.stalled:
-            memory.stalled = True
+        norm = float(values.get("gradient_norm", NAN))
+        if memory.stall.hear(norm, horizon=horizon):
             memory.reason = (
                 f"step {outcome.step}: stalled, the gradient's norm was at most {norm:.3g} for "
-                f"{memory.faint} steps and the loss stays at {memory.watch.average:.4g}"
+                f"{memory.stall.faint} steps and the loss stays at {memory.watch.average:.4g}"
             )
-        elif memory.faint == 0:
-            memory.stalled = False
         return False
 
     def _may_revive(self, outcome: Reading, horizon: float) -> bool:
         memory, watch = self._memory, self._memory.watch
-        rested = memory.revived_at < 0 or outcome.step - memory.revived_at >= ZERO_STEPS
+        rested = memory.revived_at < 0 or outcome.step - memory.revived_at >= REST_STEPS
         learnt = watch.gain > LITTLE * abs(watch.began) + self.deviations * watch.deviation
-        early = outcome.step <= max(EARLY * horizon, ZERO_STEPS)
+        early = outcome.step <= max(EARLY * horizon, REST_STEPS)
         return early and rested and not learnt and memory.revivals < self.revivals
 
     def _revive(self, seen: Reading, outcome: Reading, dead: int) -> None:
@@ -387,7 +407,6 @@ class Guard(Controller):
         memory.watch.forget()
         memory.shifts, memory.shifted_at = memory.shifts + 1, float(outcome.progress)
         memory.revivals, memory.revived_at = memory.revivals + 1, outcome.step
-        memory.faint, memory.stalled, memory.looking = 0, False, None
-        memory.asked = [["revive", ""]]
+        memory.stall, memory.looking, memory.asked = Stall(), None, [["revive", ""]]
         memory.kept_at = -1  # the kept state is as dead; the next one is kept
         memory.reason = f"step {seen.step}: {dead} layers get no gradient; they start anew{what}"

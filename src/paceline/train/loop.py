@@ -13,6 +13,7 @@ from typing import Any, final
 from torch import nn
 
 from paceline.controllers.base import Controller
+from paceline.controllers.base.wrapped import is_adaptive
 from paceline.core.clock import Clock
 from paceline.core.errors import StorageError
 from paceline.core.ledger import Ledger
@@ -25,7 +26,7 @@ from paceline.train.decisions import Decision
 from paceline.train.judge import Average, Best, Measure
 from paceline.train.layers import Layers
 from paceline.train.memory import Memory
-from paceline.train.pace import Pace, is_adaptive
+from paceline.train.pace import Pace
 from paceline.train.transaction import RandomStates, Stateful, Transaction, Vault
 from paceline.train.update import Updater
 

@@ -175,14 +175,3 @@ def merged(steers: Sequence[Steer]) -> Steer:
         reason=stopping[0] if stopping else setter.reason,
         told=told,
     )
-
-
-def is_adaptive(optimizer: Any) -> bool:
-    """Whether an optimizer divides by the gradient's size, so that steps do not scale with it.
-
-    >>> import torch
-    >>> weight = [torch.zeros(1, requires_grad=True)]
-    >>> is_adaptive(torch.optim.Adam(weight)), is_adaptive(torch.optim.SGD(weight))
-    (True, False)
-    """
-    return type(optimizer).__name__ not in ("SGD", "ASGD", "LBFGS", "SGDScheduleFree")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from paceline.controllers.base import Controller
+from paceline.controllers.base.wrapped import is_adaptive
 from paceline.core import catalog
 from paceline.core.clock import Clock, WallClock
 from paceline.core.errors import BudgetError, SettingError
@@ -23,14 +24,14 @@ from paceline.core.readings import Glimpse, Reading, Steer
 from paceline.train.averaging import TailAverage, measuring
 from paceline.train.budget import Allowance
 from paceline.train.decisions import Decision
-from paceline.train.gradients import EVERY, Alignment, Norms
 from paceline.train.layers import Layers
 from paceline.train.loader import LoaderStream
 from paceline.train.memory import Memory
 from paceline.train.misuse import refuse_budgets, refuse_losses, refuse_optimizers
-from paceline.train.pace import Pace, is_adaptive
+from paceline.train.pace import Pace
 from paceline.train.rates import Rates
 from paceline.train.replay import Replay
+from paceline.train.stepping import Stepper, Update
 
 Item = TypeVar("Item")
 _HINT = 1e-3
@@ -104,7 +105,8 @@ class Pacer:
         self.optimizer = setter.wrap(optimizer)
         self._given = optimizer
         self._allowed = Allowance(steps=total_steps, seconds=deadline)
-        wanted = (total_steps is None and deadline is None) if average is None else average
+        endless = total_steps is None and deadline is None
+        wanted = (endless or setter.averages) if average is None else average
         self._average = TailAverage(self.optimizer, self._modules) if wanted else None
         self._memory = Memory(
             self._modules,
@@ -123,8 +125,7 @@ class Pacer:
         )
         self._pace.values["adaptive"] = float(is_adaptive(self.optimizer))
         self._rates = Rates(self.optimizer)
-        self._alignment = Alignment(self._parameters) if self._pace.needs else None
-        self._norms = Norms(self._parameters, 1 if self._pace.needs else EVERY)
+        self._stepper = Stepper(self.optimizer, align=bool(self._pace.needs))
         self._replay: Replay[Any] | None = None
         self._replayed: Mapping[str, Any] | None = None
         self._clock = clock or WallClock()
@@ -156,16 +157,15 @@ class Pacer:
         steer = self._ready()
         self._refuse_misuse(loss)
         self._follow(steer)
-        value, norm = self._numbers(loss, scaler)
-        scaled = self._update(value, norm, scaler)
-        if scaled:
+        update = self._stepper.step(_everywhere(loss), scaler, guards=self._pace.acts)
+        if update.scaler_skipped:
             self._pace.values["scaler_skips"] = self._pace.values.get("scaler_skips", 0.0) + 1
             return
         self.step_count += 1
         self._fresh = self._fresh + 1 if self._replay is None else self._replay.fresh
         if self._average is not None and not steer.probing:
             self._average.follow(self.step_count)
-        self._learn(value, norm)
+        self._learn(update)
         if steer.stop:
             self.stopped = steer.reason or "controller"
         self._ready()
@@ -260,8 +260,7 @@ class Pacer:
             "pace": self._pace.state_dict(),
             "rates": self._rates.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
-            "alignment": None if self._alignment is None else self._alignment.state_dict(),
-            "norms": self._norms.state_dict(),
+            "stepper": self._stepper.state_dict(),
             "replay": None if self._replay is None else self._replay.state_dict(),
             "optimizer": self.optimizer.state_dict() if replaced else None,
             "elapsed_seconds": self._elapsed(),
@@ -280,11 +279,9 @@ class Pacer:
         self._decided_for = state["decided_for"]
         self._pace.load_state_dict(state["pace"])
         self._rates.load_state_dict(state["rates"])
-        self._norms.load_state_dict(state["norms"])
+        self._stepper.load_state_dict(state["stepper"])
         if self._average is not None and state["average"] is not None:
             self._average.load_state_dict(state["average"])
-        if self._alignment is not None and state["alignment"] is not None:
-            self._alignment.load_state_dict(state["alignment"])
         if state["optimizer"] is not None:
             self.optimizer.load_state_dict(state["optimizer"])
         self._replayed = state["replay"]
@@ -337,46 +334,18 @@ class Pacer:
                 f" {self.step_count}: followed; let the pacer alone set it"
             )
 
-    def _numbers(self, loss: Tensor, scaler: torch.amp.GradScaler | None) -> tuple[float, float]:
-        """Loss and gradient norm, unscaled; the same on every rank."""
-        norm = self._norms.read()
-        value = loss.detach().double().reshape(())
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            value = value.clone()
-            torch.distributed.all_reduce(value)
-            value /= torch.distributed.get_world_size()
-        scale = scaler.get_scale() if scaler is not None and scaler.is_enabled() else 1.0
-        return float(value), norm / scale
-
-    def _update(self, value: float, norm: float, scaler: torch.amp.GradScaler | None) -> bool:
-        """Steps the optimizer unless something is not finite; whether the scaler skipped it."""
-        self._skipped = False
-        if scaler is not None and scaler.is_enabled():
-            before = scaler.get_scale()
-            scaler.step(self.optimizer)
-            scaler.update()
-            return scaler.get_scale() < before
-        if self._pace.acts and not (math.isfinite(value) and math.isfinite(norm)):
-            self._skipped = True
-        else:
-            self.optimizer.step()
-        return False
-
-    def _learn(self, value: float, norm: float) -> None:
-        alignment = (math.nan, math.nan)
-        if self._alignment is not None:
-            alignment = self._alignment.read(norm)
+    def _learn(self, update: Update) -> None:
         glimpse = Glimpse(
             step=self.step_count,
-            loss=value,
+            loss=update.loss,
             examples=self._examples,
             elapsed_seconds=self._elapsed(),
-            gradient_norm=norm,
+            gradient_norm=update.gradient_norm,
             learning_rate=self._rates.now,
-            gradient_alignment=alignment[0],
-            gradient_product=alignment[1],
+            gradient_alignment=update.alignment[0],
+            gradient_product=update.alignment[1],
         )
-        self._pace.read(glimpse, skipped=self._skipped)
+        self._pace.read(glimpse, skipped=update.skipped)
         self._pace.learn(self._reading())
 
     def _decided(self, source: str, reading: Reading, steer: Steer) -> None:
@@ -409,3 +378,13 @@ def _controller(wanted: str | Controller, hint: float) -> Controller:
         return wanted
     built: Controller = catalog.find("controllers", wanted)(hint)
     return built
+
+
+def _everywhere(loss: Tensor) -> float:
+    """The loss; where several processes train one model, its mean over all of them."""
+    value = loss.detach().double().reshape(())
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+        value /= torch.distributed.get_world_size()
+    return float(value)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, final
 
 import torch
@@ -14,34 +12,13 @@ from torch.optim import Optimizer
 from paceline.core.readings import Steer
 from paceline.data.base.batches import Feed, mixed
 from paceline.data.base.source import Batch
-from paceline.train.gradients import EVERY, Alignment, Norms, global_norm
 from paceline.train.precision import Precision
 from paceline.train.rates import Rates
 from paceline.train.replay import Replay
+from paceline.train.stepping import Stepper, Update
 
 Augment = Callable[[tuple[Tensor, ...], torch.Generator], tuple[Tensor, ...]]
 Loss = Callable[[Any, Tensor], Tensor]
-
-
-@final
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Update:
-    """What came of one update.
-
-    Attributes:
-        loss: Mean over its batches, before it.
-        gradient_norm: Global L2 norm, before clipping.
-        alignment: Cosine and inner product with the gradient before; nan where not asked
-            for.
-        skipped: Whether the weights were left alone because something was not finite.
-        scaler_skipped: Whether they were because the gradient scaler's factor was too high.
-    """
-
-    loss: float
-    gradient_norm: float
-    alignment: tuple[float, float] = (math.nan, math.nan)
-    skipped: bool = False
-    scaler_skipped: bool = False
 
 
 @final
@@ -82,12 +59,11 @@ class Updater:
         self.accumulate, self.replay = accumulate, Replay[Batch](feed)
         self.scaler = precision.scaler()
         self._network, self._loss, self._batch_size = network, loss, feed.batch_size
-        self._precision, self._clip = precision, clip
-        self._channels_last, self._augment, self._seed = channels_last, augment, seed
+        self._precision, self._channels_last = precision, channels_last
+        self._augment, self._seed = augment, seed
         self._generator = torch.Generator(device=precision.device)
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self._alignment = Alignment(self._parameters) if align else None
-        self._norms = Norms(self._parameters, 1 if align else EVERY)
+        self._stepper = Stepper(optimizer, align=align, clip=clip)
 
     @property
     def examples(self) -> int:
@@ -108,33 +84,7 @@ class Updater:
         total = self._backward()
         for _ in range(self.accumulate - 1):
             total = total + self._backward()
-        return self._step(float(total))
-
-    def _step(self, loss: float) -> Update:
-        scaler = self.scaler
-        if scaler.is_enabled():
-            scaler.unscale_(self.optimizer)
-        norm = self._norm()
-        if scaler.is_enabled():
-            before = scaler.get_scale()
-            scaler.step(self.optimizer)
-            scaler.update()
-            if scaler.get_scale() < before:
-                return Update(loss=loss, gradient_norm=norm, scaler_skipped=True)
-        elif not (math.isfinite(loss) and math.isfinite(norm)):
-            return Update(loss=loss, gradient_norm=norm, skipped=True)
-        else:
-            self.optimizer.step()
-        if self._alignment is None:
-            return Update(loss=loss, gradient_norm=norm)
-        return Update(loss=loss, gradient_norm=norm, alignment=self._alignment.read(norm))
-
-    def _norm(self) -> float:
-        if self._clip is None:
-            return self._norms.read()
-        norm = global_norm(self._parameters)
-        nn.utils.clip_grads_with_norm_(self._parameters, self._clip, norm)
-        return float(norm)
+        return self._stepper.step(float(total), self.scaler)
 
     def _backward(self) -> Tensor:
         number, batch = self.replay.next()
@@ -162,9 +112,8 @@ class Updater:
             "scaler": self.scaler.state_dict(),
             "replay": self.replay.state_dict(),
             "rates": self.rates.state_dict(),
-            "norms": self._norms.state_dict(),
             "accumulate": self.accumulate,
-            "alignment": None if self._alignment is None else self._alignment.state_dict(),
+            "stepper": self._stepper.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -173,10 +122,8 @@ class Updater:
         self.scaler.load_state_dict(state["scaler"])
         self.replay.load_state_dict(state["replay"])
         self.rates.load_state_dict(state["rates"])
-        self._norms.load_state_dict(state["norms"])
         self.accumulate = state["accumulate"]
-        if self._alignment is not None and state["alignment"] is not None:
-            self._alignment.load_state_dict(state["alignment"])
+        self._stepper.load_state_dict(state["stepper"])
 
 
 def _channels_last(part: Tensor) -> Tensor:

@@ -25,9 +25,11 @@ class Controller(Decider[Reading, Reading, Steer]):
     Attributes:
         needs: Numbers that cost something, and are read only where a controller asks:
             ``gradient_alignment``, ``gradient_product``.
+        averages: Whether the weights are good only on an average over the steps.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    averages: ClassVar[bool] = False
 
     def __init__(self, learning_rate: float) -> None:
         if not 0 < learning_rate < float("inf"):

@@ -29,6 +29,7 @@ _NOISE = (0.1,)
 _ALIGNMENT = (-0.2, -0.02, 0.1, 0.5)
 _PROGRESS = (0.2, 0.7)
 _MOVED = 4.0
+_WAYS = {-1: "d", 0: "c", 1: "u"}
 
 
 class Learned(Multiplier):
@@ -173,7 +174,7 @@ class Learned(Multiplier):
             f"n{bisect(_NOISE, now.noise / max(abs(now.mean), 1e-30))}"
             f"a{bisect(_ALIGNMENT, alignment)}"
             f"p{bisect(_PROGRESS, seen.progress)}"
-            f"{'m' if moved else 's'}{'h' if course.harmed else ''}"
+            f"{_WAYS[_sign(course.action - STAY)]}{'m' if moved else 's'}{'h' if course.harmed else ''}"
         )
 
 
@@ -253,6 +254,10 @@ def policy_facts(place: str, learner: str = "") -> dict[str, Any] | None:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise SettingError(f"{place or learner}: this is no table of `paceline policy train`")
     return facts
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
 
 
 def _level(given: list[float]) -> Level:

@@ -34,11 +34,11 @@ class LossWatch:
         deviation: ``d``.
 
     >>> watch = LossWatch()
-    >>> for loss in [2.0] * 10 + [1.0] * 40:
+    >>> for loss in [2.0] * 10 + [1.0] * 99:
     ...     watch.hear(loss, frac=0.15, deviations=3.0)
     >>> round(watch.gain, 2), watch.is_lost(frac=0.15, deviations=3.0)
-    (0.99, False)
-    >>> for loss in [2.0] * 9:
+    (1.0, False)
+    >>> for loss in [2.0] * 6:
     ...     watch.hear(loss, frac=0.15, deviations=3.0)
     >>> watch.is_lost(frac=0.15, deviations=3.0)
     True
