@@ -32,7 +32,7 @@ FAULTS = {
     "kill": "the process is killed in the middle of an epoch, and started again",
     "corrupt_checkpoint": "killed, and the newest file lost its second half",
     "disk_full": "for some hundred steps no file can be written beyond a kilobyte",
-    "plateau": "the weights begin a hundred times too small: a long flat start",
+    "plateau": "the weights begin ten times too small, at a tenth of the tuned rate: a flat start",
     "dead_relu": "two hidden layers begin with biases of -10: no unit ever fires",
     "amp_overflow": "the gradient scaler's factor is 2³² at the start and again midway",
     "data_changed": "midway the pictures are turned and inverted; the new ones are the test",
@@ -41,7 +41,7 @@ FAULTS = {
 FILE_FAULTS = ("out_of_memory", "kill", "corrupt_checkpoint", "disk_full")
 TRAIN, VALID = 800, 200
 BATCH, RATE, STEPS = 40, 0.1, 1000
-SCALE = 2.0**32
+SCALE, TINY = 2.0**32, 0.1
 FULL_SHARE, FULL_BYTES, GARBAGE_STEPS = 0.3, 1024, 50
 
 
@@ -114,7 +114,7 @@ class World:
         self.valid = Pictures(x[TRAIN : TRAIN + VALID], y[TRAIN : TRAIN + VALID])
         x, y = x[TRAIN + VALID :], y[TRAIN + VALID :]
         self._test = (changed(x) if case.fault == "data_changed" else x), y
-        factor = {"rate_too_high": 100.0, "rate_too_low": 0.01}.get(case.fault, 1.0)
+        factor = {"rate_too_high": 100.0, "rate_too_low": 0.01, "plateau": 0.1}.get(case.fault, 1.0)
         self.rate = RATE * factor
         self.epochs = case.steps * BATCH // TRAIN
         self.scaler = None
@@ -131,7 +131,7 @@ class World:
         layers = [layer for layer in network if isinstance(layer, nn.Linear)]
         if self.case.fault == "plateau":
             for layer in layers:
-                nn.init.normal_(layer.weight, std=0.01 * layer.in_features**-0.5)
+                nn.init.normal_(layer.weight, std=TINY * layer.in_features**-0.5)
         if self.case.fault == "dead_relu":
             for layer in layers[1:3]:
                 nn.init.constant_(layer.bias, -10.0)

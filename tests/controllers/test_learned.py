@@ -113,12 +113,16 @@ def test_losses_below_zero_have_rewards_too():
     assert all(0 < lesson[2] <= 2 for lesson in spy.lessons)
 
 
-def test_an_action_that_was_reverted_has_a_bad_reward():
+def test_after_a_revert_the_state_says_so_and_the_reward_is_what_is_left():
     controller, spy = spied(wants=5, learn_rate=0.1)
-    calm = [9.0 - 0.1 * step for step in range(9)]
-    drive(controller, [*calm, 8.1, *[20.0] * 9, *[8.0 - 0.1 * step for step in range(20)]])
-    assert spy.lessons[0][2] < -0.03
-    assert any(state.endswith("h") for state in spy.asked)
+    calm = [9.0 - 0.1 * step for step in range(10)]
+    losses = [*calm, *[20.0] * 9, *[8.0 - 0.1 * step for step in range(12)]]
+    rates = drive(controller, losses)
+    assert rates[9] == pytest.approx(0.5) and rates[18] == 0.1
+    (lesson,) = spy.lessons
+    change = math.log(sum(losses[19:27]) / sum(losses[1:9]))
+    assert lesson[2] == pytest.approx(-change / 18, rel=0.01)
+    assert not lesson[0].endswith("h") and lesson[3].endswith("h")
 
 
 def test_a_lesson_names_state_action_and_what_was_done_next():
@@ -126,7 +130,7 @@ def test_a_lesson_names_state_action_and_what_was_done_next():
     drive(controller, [9.0 - 0.1 * step for step in range(50)])
     (state, action, _, follows, then), after = spy.lessons[0], spy.lessons[1]
     assert action == then == 3 and follows == after[0]
-    assert state.startswith("t3n0a3p0")
+    assert state.startswith("t2n0a2p0")
 
 
 def test_the_state_tells_a_fall_from_a_rise_and_little_noise_from_much():
@@ -142,7 +146,7 @@ def test_the_state_tells_a_fall_from_a_rise_and_little_noise_from_much():
         controller, spy = spied()
         drive(controller, losses)
         found[name] = spy.asked[-1]
-    assert found["fall"].startswith("t3n0") and found["fall"].endswith("m")
+    assert found["fall"].startswith("t2n0") and found["fall"].endswith("m")
     assert found["rise"].startswith("t0n0") and found["rise"].endswith("m")
     assert found["noise"][2:4] == "n1" and found["noise"].endswith("s")
 

@@ -1,155 +1,192 @@
-"""The probe finds the rate of a quadratic, keeps its trials short, and goes on from any moment."""
+"""The probe reads the rate off the weights: from any rate, in any unit, from any moment."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paceline.controllers.base.race import vertex
-from paceline.controllers.base.trials import DIVERGED, Script, Trial
 from paceline.controllers.probe import Probe
 from paceline.core.errors import SettingError
-from paceline.core.readings import Reading, Steer
+from paceline.core.readings import NAN, Reading, Steer
 
 
 @dataclass
 class Engine:
-    """Gradient descent on a quadratic, with named states: a slow twin of the real engine."""
+    """Gradient descent on noisy quadratics, with named states: a slow twin of the real engine."""
 
     probe: Probe
     steps: int = 400
     curvature: float = 4.0
-    noise: float = 0.0
-    position: float = 1.0
+    size: float = 1.0
+    budget: str = "steps"
+    weights: list[float] = field(default_factory=list)
     step: int = 0
     fresh: int = 0
     values: dict[str, float] = field(default_factory=dict)
-    kept: dict[str, float] = field(default_factory=dict)
-    trials: int = 0
+    kept: dict[str, list[float]] = field(default_factory=dict)
     rates: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.weights = self.weights or [self.size, -self.size]
 
     def reading(self) -> Reading:
         return Reading(
-            step=self.step, progress=self.step / self.steps, total_steps=self.steps,
-            values=dict(self.values), batch=self.fresh,
-        )  # fmt: skip
+            step=self.step,
+            progress=0.0 if self.budget == "open" else self.step / self.steps,
+            total_steps=self.steps if self.budget == "steps" else None,
+            values=dict(self.values),
+            batch=self.fresh,
+        )
 
     def one(self) -> Steer:
         reading = self.reading()
         steer = self.probe.decide(self.probe.observe(reading))
         for move in steer.moves:
             if move.verb == "keep":
-                self.kept[move.name] = self.position
+                self.kept[move.name] = list(self.weights)
             elif move.verb == "restore":
-                self.position = self.kept[move.name]
-        number = self.fresh if steer.batch is None else steer.batch
-        assert number <= self.fresh
-        self.fresh = max(self.fresh, number + 1)
-        wave = self.noise * math.sin(37.0 * number)
-        loss = 0.5 * self.curvature * (self.position - wave) ** 2
-        assert steer.learning_rate is not None
-        self.position -= steer.learning_rate * self.curvature * (self.position - wave)
-        self.position = max(min(self.position, 1e30), -1e30)
+                self.weights = list(self.kept[move.name])
+        self.fresh += 1
+        goals = [0.5 * self.size + 0.1 * self.size * math.sin(37.0 * self.fresh), self.size]
+        gradient = [self.curvature * (w - g) for w, g in zip(self.weights, goals, strict=True)]
+        loss = sum(0.5 * g * g / self.curvature for g in gradient)
+        rate = steer.learning_rate
+        assert rate is not None and rate >= 0
+        before, self.weights = (
+            self.weights, [w - rate * g for w, g in zip(self.weights, gradient, strict=True)]
+        )  # fmt: skip
+        motion = (
+            (math.hypot(*before), rate * math.hypot(*gradient)) if steer.measure else (NAN, NAN)
+        )
+        self.values |= {"loss": loss, "parameter_norm": motion[0], "update_norm": motion[1]}
+        self.values["learning_rate"] = rate
         self.step += 1
-        self.trials += steer.probing
-        self.rates.append(steer.learning_rate)
-        self.values["loss"] = loss
+        self.rates.append(rate)
         self.probe.learn(reading, steer, self.reading())
         return steer
 
-
-@given(st.floats(-4, 4), st.floats(-6, 1))
-@settings(max_examples=40, deadline=None)
-def test_it_learns_a_quadratic_of_any_curvature_from_any_rate(curvature, hint) -> None:
-    engine = Engine(Probe(10**hint), curvature=10**curvature, noise=0.01)
-    for _ in range(engine.steps):
-        engine.one()
-    assert abs(engine.position) < 0.1
+    def run(self, steps: int | None = None) -> None:
+        for _ in range(self.steps if steps is None else steps):
+            self.one()
 
 
-def test_the_rate_falls_to_nothing_at_the_end() -> None:
-    engine = Engine(Probe(0.1), noise=0.05)
-    for _ in range(engine.steps):
-        engine.one()
-    assert engine.rates[-1] < 0.02 * max(engine.rates[engine.trials + 60 :])
+@given(st.floats(-4, 4), st.floats(-3, 3), st.floats(-6, 1))
+@settings(max_examples=60, deadline=None)
+def test_it_learns_in_any_unit_from_any_rate(curvature, size, hint) -> None:
+    engine = Engine(Probe(10**hint), curvature=10**curvature, size=10**size)
+    engine.run()
+    assert engine.weights == pytest.approx([0.5 * engine.size, engine.size], rel=0.2)
 
 
-def test_trials_take_a_small_share_of_a_thousand_steps() -> None:
-    engine = Engine(Probe(0.1), steps=1000, noise=0.05)
-    for _ in range(engine.steps):
-        engine.one()
-    assert engine.trials <= 300
+@given(st.floats(-4, 4))
+@settings(max_examples=30, deadline=None)
+def test_the_rates_scale_as_the_loss_does(exponent: float) -> None:
+    plain, scaled = Engine(Probe(0.1)), Engine(Probe(0.1), curvature=4.0 * 10**exponent)
+    plain.run()
+    scaled.run()
+    for ours, theirs in zip(plain.rates[3:], scaled.rates[3:], strict=True):
+        assert theirs == pytest.approx(ours / 10**exponent, rel=1e-6)
 
 
-@pytest.mark.parametrize("at", [0, 1, 9, 25, 40, 60, 90, 200])
+def test_the_hint_changes_nothing() -> None:
+    ends = []
+    for hint in (1e-6, 1.0, 10.0):
+        engine = Engine(Probe(hint))
+        engine.run()
+        ends.append(engine.rates)
+    assert ends[0] == ends[1] == ends[2]
+
+
+def test_one_trial_is_taken_back() -> None:
+    engine = Engine(Probe(0.1))
+    begun = list(engine.weights)
+    assert engine.one().probing
+    assert not engine.one().probing
+    assert engine.kept["start"] == begun
+
+
+def test_a_step_that_is_too_large_to_measure_is_tried_smaller() -> None:
+    engine = Engine(Probe(0.1), curvature=1e9)
+    steers = [engine.one() for _ in range(3)]
+    assert [steer.learning_rate for steer in steers[:2]] == [1.0, 1e-6]
+    assert not steers[2].probing
+
+
+def test_momentum_makes_steps_smaller() -> None:
+    plain, heavy = Engine(Probe(0.1)), Engine(Probe(0.1), values={"momentum": 0.9})
+    plain.run(2)
+    heavy.run(2)
+    assert heavy.rates[1] == pytest.approx(plain.rates[1] * math.sqrt(0.1 / 1.9))
+
+
+def test_it_warms_up_stays_and_falls_to_nothing() -> None:
+    engine = Engine(Probe(0.1), steps=1000)
+    engine.run()
+    assert engine.rates[1] < 0.1 * engine.rates[250]
+    assert engine.rates[260] == engine.rates[590]
+    assert engine.rates[800] == pytest.approx(0.5 * engine.rates[590], rel=0.01)
+    assert engine.rates[-1] < 0.01 * engine.rates[590]
+
+
+def test_a_long_run_is_measured_now_and_then() -> None:
+    probe = Probe(0.1)
+    follow = [
+        probe._follows(Reading(step=step, progress=step / 10**5, total_steps=10**5))
+        for step in range(10**5)
+    ]
+    assert 150 <= sum(follow) <= 250
+    assert not any(follow[25_000:])
+
+
+def test_without_an_end_the_rate_stays() -> None:
+    engine = Engine(Probe(0.1), budget="open")
+    engine.run(3000)
+    assert engine.rates[-1] == engine.rates[1000]
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 50, 120, 300])
 def test_it_goes_on_from_any_moment(at: int) -> None:
-    whole, half = Engine(Probe(0.1), noise=0.05), Engine(Probe(0.1), noise=0.05)
-    for _ in range(whole.steps):
-        whole.one()
-    for _ in range(at):
-        half.one()
+    whole, half = Engine(Probe(0.1)), Engine(Probe(0.1))
+    whole.run()
+    half.run(at)
     other = Probe(0.1)
     other.load_state_dict(half.probe.state_dict())
     half.probe = other
-    for _ in range(half.steps - at):
-        half.one()
+    half.run(half.steps - at)
     assert half.rates == whole.rates
-    assert half.position == whole.position
 
 
-def test_a_budget_that_is_too_short_is_not_spent_on_trials() -> None:
-    engine = Engine(Probe(0.1), steps=30)
-    for _ in range(engine.steps):
-        engine.one()
-    assert engine.trials == 0
-    assert max(engine.rates) <= 0.1
-
-
-def test_a_change_of_data_starts_the_decay_again() -> None:
-    engine = Engine(Probe(0.1), noise=0.05)
-    for _ in range(300):
-        engine.one()
+def test_a_change_of_data_begins_the_schedule_again() -> None:
+    engine = Engine(Probe(0.1))
+    engine.run(360)
     before = engine.rates[-1]
     engine.values["shifts"] = 1.0
-    for _ in range(40):
-        engine.one()
-    assert engine.rates[-1] > before
+    engine.run(20)
+    assert engine.rates[-1] > 2 * before
+    engine.run(20)
+    assert engine.rates[-1] < before
 
 
-def test_settings_out_of_range_are_refused_by_name() -> None:
-    with pytest.raises(SettingError, match="ratio must be over 1"):
-        Probe(0.1, ratio=1.0)
+def test_without_memory_the_given_rate_is_measured_as_it_runs() -> None:
+    probe = Probe(0.1)
+    first = Reading(step=0, progress=0.0, total_steps=100, remembers=False)
+    steer = probe.decide(first)
+    assert not steer.probing and not steer.moves and steer.measure
+    assert steer.learning_rate is not None and steer.learning_rate <= 0.1
 
 
-def test_a_script_goes_on_from_what_it_heard() -> None:
-    def make(upto: int) -> Trial[list[float]]:
-        heard = []
-        for at in range(upto):
-            heard.append((yield Steer(learning_rate=float(at + sum(heard)), probing=True)))
-        return heard
-
-    script: Script[list[float]] = Script(make, {"upto": 4})
-    for loss in (1.0, math.nan):
-        script.hear(loss)
-    other = Script.load(make, script.state_dict())
-    assert other.steer == script.steer
-    for loss in (3.0, 4.0):
-        assert script.hear(loss) == other.hear(loss)
-    assert script.result == other.result == [1.0, DIVERGED, 3.0, 4.0]
-
-
-def parabola(lowest: float) -> Callable[[float], float]:
-    return lambda rate: 1.0 + (math.log(rate) / math.log(3) - lowest) ** 2
-
-
-@given(st.floats(-0.49, 0.49))
-def test_the_vertex_of_a_parabola_is_found(lowest: float) -> None:
-    score = parabola(lowest)
-    found = vertex({rate: score(rate) for rate in (1.0, 3.0, 1 / 3)}, 1.0, 3.0)
-    assert found == pytest.approx(lowest, abs=0.3)
-    assert found * lowest >= -1e-9
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({"relative_step": 0.0}, "relative_step"),
+        ({"hold": 1.0}, "hold"),
+        ({"follow": 0.01}, "follow"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, float], name: str) -> None:
+    with pytest.raises(SettingError, match=name):
+        Probe(0.1, **wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,17 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 BENCHMARKS = sorted(
     file for file in (ROOT / "benchmarks").glob("*.py") if file.name != "harness.py"
 )
+# The number after these words, and from where to where it must lie.
+PRINTED = {
+    "accumulation_amp": ("test accuracy", 0.85, 1.0),
+    "dqn": ("mean return", 0.8, 1.0),
+    "plain_loop": ("worst paced accuracy", 0.88, 1.0),
+    "two_optimizers": ("radius", 1.7, 2.3),
+}
 NEEDS_DATA = {"fashion_mnist": "fashion-mnist", "tabular": "adult"}
 
 
-def run(file: Path, *arguments: str) -> None:
+def run(file: Path, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, str(file), *arguments],
         capture_output=True,
@@ -25,12 +33,22 @@ def run(file: Path, *arguments: str) -> None:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def number_after(words: str, text: str) -> float:
+    found = re.search(rf"{words} (-?[\d.]+)", text)
+    assert found is not None, text
+    return float(found[1])
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_the_example_runs(file):
     assert len(file.read_text().splitlines()) < 60
-    run(file)
+    said = run(file)
+    if file.stem in PRINTED:
+        words, least, most = PRINTED[file.stem]
+        assert least <= number_after(words, said) <= most
 
 
 @pytest.mark.parametrize("file", BENCHMARKS, ids=lambda file: file.stem)

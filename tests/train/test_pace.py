@@ -17,6 +17,7 @@ from paceline.core.readings import Glimpse, Move, Reading, Steer
 from paceline.train.layers import Layers
 from paceline.train.memory import Memory
 from paceline.train.pace import Pace, merged
+from paceline.train.stepping import Update
 
 
 class Fixed(Controller):
@@ -99,7 +100,7 @@ def test_restores_outside_of_trials_are_counted() -> None:
     counts = []
     for step in range(4):
         pace.decide(Reading(step=step, progress=0.0))
-        pace.read(glimpse(step + 1), skipped=False)
+        pace.read(glimpse(step + 1), Update(loss=1.0, gradient_norm=1.0))
         counts.append(pace.values.get("restores", 0.0))
     assert counts == [0.0, 0.0, 1.0, 1.0]
 
@@ -137,7 +138,7 @@ def test_monitors_do_not_read_trials() -> None:
     pace._monitors = [monitor]  # type: ignore[list-item] # of the same shape
     for step in range(2):
         pace.decide(Reading(step=step, progress=0.0))
-        pace.read(glimpse(step + 1), skipped=False)
+        pace.read(glimpse(step + 1), Update(loss=1.0, gradient_norm=1.0))
     assert monitor.reads == 1
 
 
@@ -145,7 +146,7 @@ def test_skipped_steps_are_counted() -> None:
     pace, _, _ = made(Fixed(Steer()))
     for step, skipped in enumerate([True, False, True]):
         pace.decide(Reading(step=step, progress=0.0))
-        pace.read(glimpse(step + 1), skipped=skipped)
+        pace.read(glimpse(step + 1), Update(loss=1.0, gradient_norm=1.0, skipped=skipped))
     assert pace.values["skipped_steps"] == 2.0
 
 

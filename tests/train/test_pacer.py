@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from paceline import Pacer
+from paceline.controllers.constant import Constant
 from paceline.controllers.guard import Guard
 from paceline.core.clock import ManualClock
 from paceline.core.errors import BudgetError, SettingError
@@ -51,7 +52,9 @@ def train(
 
 
 def latest(pacer: Pacer) -> str:
-    return next(each.reason for each in reversed(pacer.decisions) if each.source == "Probe")
+    return next(
+        each.reason for each in reversed(pacer.decisions) if each.source in ("Probe", "SweepRace")
+    )
 
 
 def weights(network: nn.Module) -> list[torch.Tensor]:
@@ -178,7 +181,7 @@ def test_a_step_that_the_scaler_skips_is_not_counted() -> None:
 def test_accumulation_steps_once_an_update_and_replays_whole_updates() -> None:
     network = model()
     optimizer = torch.optim.SGD(network.parameters())
-    pacer = Pacer(optimizer, total_steps=100, modules=network)
+    pacer = Pacer(optimizer, total_steps=100, modules=network, controller="sweep_race")
     seen: dict[str, list[float]] = {}
     losses = []
     for at, (x, y) in enumerate(pacer.batches(data())):
@@ -198,7 +201,12 @@ def test_accumulation_steps_once_an_update_and_replays_whole_updates() -> None:
 
 def test_trials_are_given_the_same_batches() -> None:
     network = model()
-    pacer = Pacer(torch.optim.SGD(network.parameters()), total_steps=STEPS, modules=network)
+    pacer = Pacer(
+        torch.optim.SGD(network.parameters()),
+        total_steps=STEPS,
+        modules=network,
+        controller="sweep_race",
+    )
     swept = set()
     for x, y in pacer.batches(data()):
         pacer.optimizer.zero_grad()
@@ -332,13 +340,15 @@ def test_decisions_go_into_a_ledger_that_why_can_read(own_directory: Any) -> Non
     train(pacer, network, pacer.batches(data()))
     told = [entry.detail["reason"] for entry in read_ledger(path, kind="decision")]
     assert [each.reason for each in pacer.decisions] == told
-    assert any("race" in reason for reason in told)
+    assert any("measures" in reason for reason in told)
     assert all(len(line) > 10 for line in pacer.explain().splitlines())
 
 
-def test_a_budget_too_short_to_probe_gets_a_safe_schedule() -> None:
+def test_a_budget_of_twenty_steps_is_enough() -> None:
     network = model()
-    pacer = Pacer(torch.optim.SGD(network.parameters(), lr=0.05), total_steps=20, modules=network)
+    pacer = Pacer(
+        torch.optim.SGD(network.parameters(), lr=0.05), total_steps=20, modules=network, beside=()
+    )
     rates = []
     for x, y in pacer.batches(data()):
         pacer.optimizer.zero_grad()
@@ -346,7 +356,6 @@ def test_a_budget_too_short_to_probe_gets_a_safe_schedule() -> None:
         loss.backward()
         pacer.step(loss)
         rates.append(pacer.learning_rate)
-    assert max(rates) <= 0.05
     assert rates[-2] < 0.2 * max(rates)
 
 
@@ -448,10 +457,10 @@ def test_controllers_can_be_given_built() -> None:
     network = model()
     pacer = Pacer(
         torch.optim.SGD(network.parameters()), total_steps=30, modules=network,
-        controller=Guard(0.01), beside=(),
+        controller=Constant(0.01), beside=(Guard(0.01),),
     )  # fmt: skip
     train(pacer, network, pacer.batches(data()))
-    assert pacer.learning_rate == pytest.approx(1e-3)
+    assert pacer.learning_rate == pytest.approx(0.01)
 
 
 def test_two_pacers_work_in_one_loop() -> None:

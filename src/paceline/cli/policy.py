@@ -19,7 +19,7 @@ def policy(
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    episodes: int = 800,
+    episodes: int = 400,
     seed: int = 0,
     as_json: AsJson = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,

@@ -17,8 +17,8 @@ class Hypergradient(Multiplier):
     The derivative of the loss by the last learning rate is minus the inner product of two
     successive gradients. In the multiplicative, scale-free form each step multiplies the rate
     by ``1 + strength · cos(g_t, g_{t−1})``; here the factors of ``window`` steps are one
-    action, which is judged and may be reverted. It stops at ``until``: under a decay to zero
-    small steps align the gradients, and it would undo the decay.
+    action, which is judged and may be reverted. Where each batch touches other parameters, as
+    with embeddings, successive gradients hardly align at any rate, and it can do little.
 
     Args:
         learning_rate: To begin with.
@@ -52,12 +52,12 @@ class Hypergradient(Multiplier):
         self,
         learning_rate: float,
         *,
-        strength: float = 0.2,
-        until: float = 0.5,
+        strength: float = 0.4,
+        until: float = 1.0,
         decay: bool = True,
         window: int = 8,
         cool_down: int = 8,
-        tolerance: float = 3.0,
+        tolerance: float = 1.5,
     ) -> None:
         super().__init__(
             learning_rate, decay=decay, window=window, cool_down=cool_down, tolerance=tolerance

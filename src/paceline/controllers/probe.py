@@ -1,217 +1,202 @@
-"""Finds the learning rate by short trials inside the run, then lets it fall to zero."""
+"""Reads the learning rate off the weights: the first steps are measured, the rest follows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from statistics import fmean
 from typing import Any, final
 
 from paceline.controllers.base import Controller
-from paceline.controllers.base.race import Race, race, sweep, vertex
-from paceline.controllers.base.trials import DIVERGED, Script
 from paceline.core.errors import SettingError
-from paceline.core.readings import Move, Reading, Steer
+from paceline.core.readings import NAN, Move, Reading, Steer
 
+TRIALS = (1.0, 1e-6, 1e6)
+SOUND = (1e-5, 1e5)  # of a change relative to the weights: what single precision can measure
+REFERENCE_STEPS, HORIZON_POWER = 500.0, 0.25
 OPEN_STEPS = 2000.0
-SHORTEST = 60.0
-_FIRST = 5
+MEASUREMENTS = 200
+FORGOTTEN = 1 / 3
+RISE_AGAIN, RISE_FROM = 0.03, 0.3
 
 
 @final
 class Probe(Controller):
-    """Sweeps the rate on one batch, races short forks, and falls linearly to zero.
+    """Keeps the size of a step, relative to the weights, where it is known to be best.
 
-    The optimizer's own rate is only a hint. All trials are paid from the budget; the
-    winner's steps are kept.
+    Over many tasks and all of torch's optimizers the best rates differ by five decades, and
+    yet in early training they make the same relative step: with u_t as the change of the
+    weights w at a rate of one and β as the coefficient of the first moment,
+
+        η = r · (500 / T)^¼ · sqrt((1 - β) / (1 + β)) · |w| / mean |u_t|,    r = 0.075.
+
+    Successive changes of a first moment are alike, hence the root: the same drift needs
+    smaller steps. The first step is a trial at a rate of one, taken back when it has been
+    measured; then the rate warms up, follows the measurements until a quarter of the budget,
+    stays until ``hold``, and falls in a straight line to zero. The optimizer's own rate is
+    used only where nothing can be measured. In a run without an end the rate stays.
+
+    When another controller tells that the data changed (``shifts``), the schedule begins
+    again.
 
     Args:
-        learning_rate: The hint; used where the budget is too short for trials.
-        race_at: Share of the budget at which the race is run, over 0 and under 1.
-        fork: Share of the budget that one fork takes, over 0 and under 0.5.
-        ratio: Between the rates that race, over 1.
-        boost: What the winner is multiplied by: short trials choose too low.
+        learning_rate: The hint.
+        relative_step: r, over 0.
+        warmup: Share of the budget in which the rate rises, 0 to under ``follow``.
+        follow: Share in which it follows the measurements, over 0, at most ``hold``.
+        hold: Share at which the fall begins, under 1.
+
+    Reference: r, the powers and the shares were fitted on the six development workloads of
+    ``benchmarks/workloads.py`` and tried on the others; that relative steps are alike across
+    optimizers is the observation behind LARS (You et al. 2017) and Fromage (Bernstein et al.
+    2020, "On the distance between two neural networks").
+
+    >>> probe = Probe(1.0)
+    >>> first = Reading(step=0, progress=0.0, total_steps=500)
+    >>> steer = probe.decide(first)
+    >>> steer.learning_rate, steer.measure, steer.probing
+    (1.0, True, True)
+    >>> probe.learn(first, steer, Reading(step=1, progress=0.002, total_steps=500,
+    ...     values={"parameter_norm": 10.0, "update_norm": 2.0}))
+    >>> round(probe.peak, 4)
+    0.375
     """
 
     def __init__(
         self,
         learning_rate: float,
         *,
-        race_at: float = 0.06,
-        fork: float = 0.04,
-        ratio: float = 3.0,
-        boost: float = 1.5,
+        relative_step: float = 0.075,
+        warmup: float = 0.05,
+        follow: float = 0.25,
+        hold: float = 0.6,
     ) -> None:
         super().__init__(learning_rate)
-        for name, value, least, most in (
-            ("race_at", race_at, 0.0, 1.0),
-            ("fork", fork, 0.0, 0.5),
-            ("ratio", ratio, 1.0, 100.0),
-            ("boost", boost, 0.0, 100.0),
-        ):
-            if not least < value < most:
-                raise SettingError(
-                    f"{name} must be over {least:g} and under {most:g}, got {value:g}"
-                )
-        self.race_at, self.fork, self.ratio, self.boost = race_at, fork, ratio, boost
-        self._phase = "new"
-        self._sweep: Script[float] | None = None
-        self._race: Script[Race] | None = None
-        self._moves: tuple[Move, ...] = ()
-        self._peak = float(learning_rate)
-        self._ramp_from, self._origin, self._shifts = 0, 0.0, 0.0
-        self._first: list[float] = []
-        self._promise = DIVERGED
-        self._check: list[float] | None = None
+        if not 0 < relative_step < math.inf:
+            raise SettingError(f"relative_step must be over 0, got {relative_step:g}")
+        if not 0 <= warmup < follow <= hold < 1:
+            raise SettingError(
+                "warmup, follow and hold must rise from at least 0 to under 1, got"
+                f" {warmup:g}, {follow:g}, {hold:g}"
+            )
+        self.relative_step, self.warmup = relative_step, warmup
+        self.follow, self.hold = follow, hold
+        self.peak = float(learning_rate)
+        self._trial = 0  # of TRIALS; past its end: measured, or it cannot be
+        self._measured: list[float] = []
+        self._restores = False
+        self._origin, self._shifts = 0.0, 0.0
 
     # --- decide
 
     def decide(self, seen: Reading) -> Steer:
-        script = self._script(seen)
-        if script is not None:
-            steer = script.steer
-            if not self._moves:
-                return steer
+        back = (Move("restore", "start"),) if self._restores and seen.remembers else ()
+        if self._tries(seen):
             return Steer(
-                learning_rate=steer.learning_rate,
-                batch=steer.batch,
-                moves=(*self._moves, *steer.moves),
+                learning_rate=TRIALS[self._trial],
+                batch=seen.batch,
+                moves=back or (Move("keep", "start"),),
+                measure=True,
                 probing=True,
-                reason=steer.reason,
+                reason="measures a step at a rate of one",
             )
-        rate = self._peak * self._left(seen.progress) * self._ramp(seen)
-        return Steer(learning_rate=rate, moves=self._moves, reason=self._reason())
+        share = self._warm(seen) * self._decay(seen.progress)
+        return Steer(
+            learning_rate=self.peak * share,
+            moves=(*back, Move("forget", "start")) if back else (),
+            measure=self._follows(seen),
+            reason=self._reason(seen),
+        )
 
-    def _script(self, seen: Reading) -> Script[float] | Script[Race] | None:
-        if self._phase == "new" and _can_probe(seen):
-            return Script(sweep, {"steps": _sweep_steps(seen), "batch": seen.batch})
-        return self._sweep or self._race
+    def _tries(self, seen: Reading) -> bool:
+        return seen.remembers and self._trial < len(TRIALS)
 
-    def _left(self, progress: float) -> float:
-        return 1 - min(max((progress - self._origin) / (1 - self._origin), 0.0), 1.0)
+    def _follows(self, seen: Reading) -> bool:
+        """Whether this step is measured: all at first, some two hundred in a long run."""
+        steps = seen.expected_steps or OPEN_STEPS
+        if seen.step >= self.follow * steps or seen.progress >= self.follow:
+            return False
+        return seen.step % max(1, int(self.follow * steps / MEASUREMENTS)) == 0
 
-    def _ramp(self, seen: Reading) -> float:
-        whole = seen.expected_steps or OPEN_STEPS
-        since = seen.step - self._ramp_from
-        if self._phase == "main":
-            return min(1.0, 0.3 + 0.7 * (since + 1) / max(int(0.03 * whole), 1))
-        return min(1.0, 0.02 + since / (0.05 * whole))
+    def _warm(self, seen: Reading) -> float:
+        steps = seen.expected_steps or OPEN_STEPS
+        if self._origin > 0:
+            risen = (seen.progress - self._origin) / RISE_AGAIN
+            return min(1.0, RISE_FROM + (1 - RISE_FROM) * risen)
+        return min(1.0, (seen.step + 1) / max(self.warmup * steps, 1.0))
 
-    def _reason(self) -> str:
-        if self._phase == "main":
-            return f"linear decay from {self._peak:.3g}"
-        return f"warm-up to {self._peak:.3g}"
+    def _decay(self, progress: float) -> float:
+        left = 1 - max(progress - self._origin, 0.0) / max(1 - self._origin, 1e-9)
+        return max(min(1.0, left / (1 - self.hold)), 0.0)
+
+    def _reason(self, seen: Reading) -> str:
+        if not self._measured:
+            return f"nothing could be measured: falls from the given {self.peak:.3g}"
+        if self._origin > 0:
+            return "the data changed: begins the schedule again"
+        if self._warm(seen) < 1:
+            return "warms up to the rate that the steps' size asks for"
+        if seen.progress < self.follow:
+            return "follows the size of the steps"
+        if self._decay(seen.progress) >= 1:
+            return f"stays at {self.peak:.3g}"
+        return f"falls from {self.peak:.3g} in a straight line"
 
     # --- learn
 
     def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
-        loss = outcome.values.get("loss", math.nan)
-        if self._phase == "new":
-            self._begin(seen)
-        self._moves = ()
-        if self._sweep is not None:
-            if self._sweep.hear(loss):
-                self._swept(outcome)
-        elif self._race is not None:
-            if self._race.hear(loss):
-                self._raced(outcome)
-        else:
-            self._took_a_step(loss, outcome)
-
-    def _begin(self, seen: Reading) -> None:
-        if _can_probe(seen):
-            self._sweep = Script(sweep, {"steps": _sweep_steps(seen), "batch": seen.batch})
-            self._phase = "sweep"
-        else:
-            self._phase = "plain"
-
-    def _swept(self, outcome: Reading) -> None:
-        assert self._sweep is not None and self._sweep.result is not None
-        self._peak = 0.15 * self._sweep.result
-        self._sweep, self._phase, self._ramp_from = None, "warm", outcome.step
-        self._moves = (Move("restore", "sweep"), Move("forget", "sweep"))
-
-    def _took_a_step(self, loss: float, outcome: Reading) -> None:
-        if len(self._first) < _FIRST and math.isfinite(loss):
-            self._first.append(loss)
+        self._restores = False
+        norm = outcome.values.get("parameter_norm", NAN)
+        change = outcome.values.get("update_norm", NAN)
+        if choice.probing:
+            self._tried(TRIALS[self._trial], norm, change, outcome)
+        elif choice.measure and self._follows_from(choice, change):
+            assert choice.learning_rate is not None
+            rate = outcome.values.get("learning_rate", choice.learning_rate)
+            self._take(norm, change / rate, outcome)
         shifts = outcome.values.get("shifts", 0.0)
         if shifts > self._shifts:
-            self._shifts, self._origin, self._ramp_from = shifts, outcome.progress, outcome.step
-        if self._check is not None:
-            self._look_back(loss, outcome)
-        if self._phase == "warm" and self._is_time(outcome):
-            steps = int(min(max(self.fork * (outcome.expected_steps or OPEN_STEPS), 16), 80))
-            rate = self._peak * self._left(outcome.progress)
-            self._race = Script(
-                race, {"rate": rate, "steps": steps, "batch": outcome.batch, "ratio": self.ratio}
-            )
+            self._shifts, self._origin = shifts, outcome.progress
 
-    def _is_time(self, outcome: Reading) -> bool:
-        if outcome.expected_steps is None:
-            return outcome.step >= self.race_at * OPEN_STEPS
-        return outcome.progress >= self.race_at
+    def _follows_from(self, choice: Steer, change: float) -> bool:
+        return bool(choice.learning_rate) and math.isfinite(change) and change > 0
 
-    def _raced(self, outcome: Reading) -> None:
-        assert self._race is not None and self._race.result is not None
-        won = self._race.result
-        shift = self.ratio ** vertex(won.scores, won.rate, self.ratio)
-        start = float(self._race.arguments["rate"])
-        self._peak = won.rate * self._peak / start * self.boost * shift
-        self._race, self._phase, self._ramp_from = None, "main", outcome.step
-        self._promise, self._check = min(won.scores.values()), []
-        self._moves = (
-            Move("restore", "won"),
-            Move("forget", "start"),
-            Move("keep", "won"),
-        )
-
-    def _look_back(self, loss: float, outcome: Reading) -> None:
-        """Once: has the run come to what its own short fork had come to?"""
-        assert self._check is not None
-        self._check.append(min(loss, DIVERGED) if math.isfinite(loss) else DIVERGED)
-        length = max(int(0.08 * (outcome.expected_steps or OPEN_STEPS)), 12)
-        if len(self._check) < length:
-            return
-        gain = max(fmean(self._first) - self._promise, 0.0)
-        if fmean(self._check[-(length // 2) :]) > self._promise + 0.15 * gain:
-            self._peak *= 0.3
-            self._moves = (Move("restore", "won"), Move("forget", "won"))
+    def _tried(self, rate: float, norm: float, change: float, outcome: Reading) -> None:
+        self._restores = True
+        low, high = (bound * norm for bound in SOUND)
+        if math.isfinite(change) and math.isfinite(norm) and low <= change <= high:
+            self._trial = len(TRIALS)
+            self._take(norm, change / rate, outcome)
         else:
-            self._moves = (Move("forget", "won"),)
-        self._check = None
+            self._trial += 1
+
+    def _take(self, norm: float, change: float, outcome: Reading) -> None:
+        """Takes in |w| and |u|, and sets the rate by all that was measured but the oldest."""
+        if not (math.isfinite(norm) and norm > 0):
+            return
+        self._measured.append(change)
+        recent = self._measured[int(FORGOTTEN * len(self._measured)) :]
+        self.peak = self._aim(outcome) * norm * len(recent) / sum(recent)
+
+    def _aim(self, outcome: Reading) -> float:
+        steps = outcome.expected_steps or OPEN_STEPS
+        momentum = min(max(outcome.values.get("momentum", 0.0), 0.0), 0.999)
+        along = math.sqrt((1 - momentum) / (1 + momentum))
+        horizon: float = (REFERENCE_STEPS / steps) ** HORIZON_POWER
+        return self.relative_step * horizon * along
 
     # --- state
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "phase": self._phase,
-            "sweep": self._sweep and self._sweep.state_dict(),
-            "race": self._race and self._race.state_dict(),
-            "moves": [list(move) for move in self._moves],
-            "peak": self._peak,
-            "ramp_from": self._ramp_from,
+            "peak": self.peak,
+            "trial": self._trial,
+            "measured": list(self._measured),
+            "restores": self._restores,
             "origin": self._origin,
             "shifts": self._shifts,
-            "first": list(self._first),
-            "promise": self._promise,
-            "check": None if self._check is None else list(self._check),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._phase, self._peak = state["phase"], state["peak"]
-        self._sweep = state["sweep"] and Script.load(sweep, state["sweep"])
-        self._race = state["race"] and Script.load(race, state["race"])
-        self._moves = tuple(Move(*move) for move in state["moves"])
-        self._ramp_from, self._origin = state["ramp_from"], state["origin"]
-        self._shifts, self._first = state["shifts"], list(state["first"])
-        self._promise = state["promise"]
-        self._check = None if state["check"] is None else list(state["check"])
-
-
-def _can_probe(seen: Reading) -> bool:
-    steps = seen.expected_steps
-    return seen.remembers and (steps is None or steps >= SHORTEST)
-
-
-def _sweep_steps(seen: Reading) -> int:
-    return int(min(max(0.04 * (seen.expected_steps or 500.0), 16), 30))
+        self.peak, self._trial = state["peak"], state["trial"]
+        self._measured, self._restores = list(state["measured"]), state["restores"]
+        self._origin, self._shifts = state["origin"], state["shifts"]

@@ -45,9 +45,12 @@ class Reading:
         progress: Share of the budget that is spent, from 0 to 1; 0 where it has no end.
         total_steps: Steps in the whole budget, None where the budget is time or open.
         values: Plain floats by name, the unit in the name (``step_seconds``). The loop
-            itself gives ``loss`` and ``gradient_norm`` of the last step, ``skipped_steps``
+            itself gives ``loss``, ``gradient_norm`` and ``learning_rate`` of the last step, ``skipped_steps``
             (updates that were left out so far because something was not finite),
-            ``probing`` (1 where the last step was a trial) and ``restores`` (how often the
+            ``probing`` (1 where the last step was a trial), ``momentum`` (the coefficient of
+            the optimizer's first moment), ``adaptive`` (1 where it divides by the gradient's
+            size), after a step that was to be measured ``parameter_norm`` (before it) and
+            ``update_norm`` (of the change; nan after others), and ``restores`` (how often the
             run has gone back to a remembered state outside of trials).
         batch: Number of the next batch that was not seen before.
         replays: Whether a batch can be asked for again.
@@ -92,6 +95,7 @@ class Steer:
         batch: Number of the batch for the next step; None for one that was not seen.
         batch_size: Examples in one update.
         moves: To do before the next step, in this order.
+        measure: How far the next step moves the parameters is to be measured.
         probing: The next step is a trial: it may be undone, and is no news of the run.
         stop: End the training here.
         reason: Why, in a few words; a new reason is a decision worth a ledger row.
@@ -103,6 +107,7 @@ class Steer:
     batch: int | None = None
     batch_size: int | None = None
     moves: tuple[Move, ...] = ()
+    measure: bool = False
     probing: bool = False
     stop: bool = False
     reason: str = ""

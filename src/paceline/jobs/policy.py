@@ -22,10 +22,10 @@ from paceline.core.progress import Progress, Silence
 from paceline.jobs.practice import HELD_OUT, OPTIMIZERS, TRAINING, make
 from paceline.train.pacer import Pacer
 
-EPISODES = 800
+EPISODES = 400
 # Shares of the training with their step size and share of random actions: both get smaller.
-_STAGES = ((0.4, 0.2, 0.4), (0.8, 0.1, 0.2), (1.0, 0.03, 0.1))
-TESTS = 96
+_STAGES = ((0.3, 0.3, 0.5), (0.7, 0.1, 0.3), (1.0, 0.02, 0.15))
+TESTS = 48
 _DIGITS = 6
 _SEEDS = 2**31
 _FEWEST = 80

@@ -12,6 +12,7 @@ from torch import Tensor
 Parameters = Sequence[Tensor]
 SMALL = 4096
 EVERY = 8
+FAINT = 1e-3
 
 
 def global_norm(parameters: Iterable[Tensor]) -> Tensor:
@@ -107,6 +108,44 @@ class Alignment:
     def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
         """Puts back what ``state_dict`` gave."""
         self._before = list(state["before"])
+
+
+@final
+class Motion:
+    """Measures how far a step moves the parameters.
+
+    Args:
+        parameters: That are moved.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = [each for each in parameters if each.requires_grad]
+        self._before: list[Tensor] = []
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Just before the step."""
+        if len(self._before) != len(self._parameters):
+            self._before = [torch.empty_like(each) for each in self._parameters]
+        torch._foreach_copy_(self._before, self._parameters)
+
+    @torch.no_grad()
+    def end(self) -> tuple[float, float]:
+        """Just after it: L2 norm of the parameters before, and of their change.
+
+        The first is at least what it is where each parameter is a thousandth, so that a
+        network that begins at zero has a size too.
+        """
+        least = FAINT * math.sqrt(sum(each.numel() for each in self._before))
+        norm = max(_together(torch._foreach_norm(self._before)), least)
+        torch._foreach_sub_(self._before, self._parameters)
+        return norm, _together(torch._foreach_norm(self._before))
+
+
+def _together(norms: Sequence[Tensor]) -> float:
+    first = norms[0].device
+    stacked = torch.stack([each.to(first, torch.float32) for each in norms])
+    return float(torch.linalg.vector_norm(stacked))
 
 
 def _gradients(parameters: Iterable[Tensor]) -> list[Tensor]:

@@ -13,7 +13,6 @@ from typing import Any, final
 from torch import nn
 
 from paceline.controllers.base import Controller
-from paceline.controllers.base.wrapped import is_adaptive
 from paceline.core.clock import Clock
 from paceline.core.errors import StorageError
 from paceline.core.ledger import Ledger
@@ -26,7 +25,7 @@ from paceline.train.decisions import Decision
 from paceline.train.judge import Average, Best, Measure
 from paceline.train.layers import Layers
 from paceline.train.memory import Memory
-from paceline.train.pace import Pace
+from paceline.train.pace import Pace, glimpse_of, nature
 from paceline.train.transaction import RandomStates, Stateful, Transaction, Vault
 from paceline.train.update import Updater
 
@@ -118,7 +117,7 @@ class Loop:
             Layers([plan.model]),
             self._decided,
         )
-        self.pace.values["adaptive"] = float(is_adaptive(optimizer))
+        self.pace.values.update(nature(optimizer))
         self.transaction = Transaction(
             model=plan.model,
             updater=plan.updater,
@@ -160,19 +159,16 @@ class Loop:
             update = plan.updater.update(steer)
             self.pace.values["scaler_skips"] = self.pace.values.get("scaler_skips", 0.0) + 1
         self.step += 1
-        glimpse = Glimpse(
+        glimpse = glimpse_of(
+            update,
             step=self.step,
-            loss=update.loss,
             examples=plan.updater.examples,
             elapsed_seconds=self._elapsed(),
-            gradient_norm=update.gradient_norm,
             learning_rate=plan.updater.rates.now,
-            gradient_alignment=update.alignment[0],
-            gradient_product=update.alignment[1],
         )
         if plan.average is not None and not steer.probing:
             plan.average.follow(self.step)
-        self.pace.read(glimpse, skipped=update.skipped)
+        self.pace.read(glimpse, update)
         outcome = self._reading(glimpse.elapsed_seconds)
         self.pace.learn(outcome)
         if not steer.probing:

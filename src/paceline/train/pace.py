@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, final
 
+from torch.optim import Optimizer
+
 from paceline.controllers.base import Controller
+from paceline.controllers.base.wrapped import is_adaptive
 from paceline.core.readings import Glimpse, Move, Reading, Steer
 from paceline.monitors.base import Monitor
 from paceline.train.layers import Layers
 from paceline.train.memory import Memory
+from paceline.train.stepping import Update
 
 Tell = Callable[[str, Reading, Steer], None]
 LAYERS_EVERY = 50
@@ -82,13 +86,15 @@ class Pace:
         ]
         self.steer = merged(self._chosen)
 
-    def read(self, glimpse: Glimpse, *, skipped: bool) -> None:
+    def read(self, glimpse: Glimpse, update: Update) -> None:
         """Takes in what came of the step: its numbers stand in ``values``."""
         values, probing = self.values, self.steer.probing
         values["loss"], values["gradient_norm"] = glimpse.loss, glimpse.gradient_norm
+        values["learning_rate"] = glimpse.learning_rate
         values["gradient_alignment"] = glimpse.gradient_alignment
-        values["skipped_steps"] = values.get("skipped_steps", 0.0) + skipped
+        values["skipped_steps"] = values.get("skipped_steps", 0.0) + update.skipped
         values["probing"] = float(probing)
+        values["parameter_norm"], values["update_norm"] = update.motion
         if probing:
             return
         for monitor in self._monitors:
@@ -168,6 +174,7 @@ def merged(steers: Sequence[Steer]) -> Steer:
         learning_rate=None if rate is None else rate * factor,
         factor=factor,
         batch=setter.batch,
+        measure=any(each.measure for each in steers),
         batch_size=sizes[0] if sizes else None,
         moves=tuple(move for each in [*beside, setter] for move in each.moves),
         probing=setter.probing,
@@ -175,3 +182,32 @@ def merged(steers: Sequence[Steer]) -> Steer:
         reason=stopping[0] if stopping else setter.reason,
         told=told,
     )
+
+
+def glimpse_of(
+    update: Update, *, step: int, examples: int, elapsed_seconds: float, learning_rate: float
+) -> Glimpse:
+    """What the monitors see of an update."""
+    return Glimpse(
+        step=step,
+        loss=update.loss,
+        examples=examples,
+        elapsed_seconds=elapsed_seconds,
+        gradient_norm=update.gradient_norm,
+        learning_rate=learning_rate,
+        gradient_alignment=update.alignment[0],
+        gradient_product=update.alignment[1],
+    )
+
+
+def nature(optimizer: Optimizer) -> dict[str, float]:
+    """What controllers know of an optimizer: ``adaptive`` and ``momentum``.
+
+    >>> import torch
+    >>> nature(torch.optim.Adam([torch.zeros(1, requires_grad=True)]))
+    {'adaptive': 1.0, 'momentum': 0.9}
+    """
+    group = optimizer.param_groups[0]
+    betas = group.get("betas")
+    first = group.get("momentum", 0.0) if betas is None else betas[0]
+    return {"adaptive": float(is_adaptive(optimizer)), "momentum": float(first or 0.0)}

@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from paceline.controllers.base import Controller
-from paceline.controllers.base.wrapped import is_adaptive
 from paceline.core import catalog
 from paceline.core.clock import Clock, WallClock
 from paceline.core.errors import BudgetError, SettingError
 from paceline.core.ledger import Ledger
-from paceline.core.readings import Glimpse, Reading, Steer
+from paceline.core.readings import Reading, Steer
 from paceline.train.averaging import TailAverage, measuring
 from paceline.train.budget import Allowance
 from paceline.train.decisions import Decision
@@ -28,7 +27,7 @@ from paceline.train.layers import Layers
 from paceline.train.loader import LoaderStream
 from paceline.train.memory import Memory
 from paceline.train.misuse import refuse_budgets, refuse_losses, refuse_optimizers
-from paceline.train.pace import Pace
+from paceline.train.pace import Pace, glimpse_of, nature
 from paceline.train.rates import Rates
 from paceline.train.replay import Replay
 from paceline.train.stepping import Stepper, Update
@@ -123,7 +122,7 @@ class Pacer:
             Layers(self._modules),
             self._decided,
         )
-        self._pace.values["adaptive"] = float(is_adaptive(self.optimizer))
+        self._pace.values.update(nature(self.optimizer))
         self._rates = Rates(self.optimizer)
         self._stepper = Stepper(self.optimizer, align=bool(self._pace.needs))
         self._replay: Replay[Any] | None = None
@@ -157,7 +156,9 @@ class Pacer:
         steer = self._ready()
         self._refuse_misuse(loss)
         self._follow(steer)
-        update = self._stepper.step(_everywhere(loss), scaler, guards=self._pace.acts)
+        update = self._stepper.step(
+            _everywhere(loss), scaler, guards=self._pace.acts, measure=steer.measure
+        )
         if update.scaler_skipped:
             self._pace.values["scaler_skips"] = self._pace.values.get("scaler_skips", 0.0) + 1
             return
@@ -335,17 +336,16 @@ class Pacer:
             )
 
     def _learn(self, update: Update) -> None:
-        glimpse = Glimpse(
-            step=self.step_count,
-            loss=update.loss,
-            examples=self._examples,
-            elapsed_seconds=self._elapsed(),
-            gradient_norm=update.gradient_norm,
-            learning_rate=self._rates.now,
-            gradient_alignment=update.alignment[0],
-            gradient_product=update.alignment[1],
+        self._pace.read(
+            glimpse_of(
+                update,
+                step=self.step_count,
+                examples=self._examples,
+                elapsed_seconds=self._elapsed(),
+                learning_rate=self._rates.now,
+            ),
+            update,
         )
-        self._pace.read(glimpse, skipped=update.skipped)
         self._pace.learn(self._reading())
 
     def _decided(self, source: str, reading: Reading, steer: Steer) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from paceline.train.gradients import EVERY, Alignment, Norms, global_norm
+from paceline.train.gradients import EVERY, Alignment, Motion, Norms, global_norm
 
 
 @final
@@ -24,6 +24,8 @@ class Update:
         gradient_norm: Global L2 norm, before clipping, as it was last measured.
         alignment: Cosine and inner product with the gradient before; nan where not asked
             for.
+        motion: L2 norm of the parameters before, and of their change; nan where not asked
+            for.
         skipped: Whether the weights were left alone because something was not finite.
         scaler_skipped: Whether they were because the gradient scaler's factor was too high.
     """
@@ -31,6 +33,7 @@ class Update:
     loss: float
     gradient_norm: float
     alignment: tuple[float, float] = (math.nan, math.nan)
+    motion: tuple[float, float] = (math.nan, math.nan)
     skipped: bool = False
     scaler_skipped: bool = False
 
@@ -49,10 +52,16 @@ class Stepper:
         self._optimizer, self._clip = optimizer, clip
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._alignment = Alignment(self._parameters) if align else None
+        self._motion = Motion(self._parameters)
         self._norms = Norms(self._parameters, 1 if align else EVERY)
 
     def step(
-        self, loss: float, scaler: torch.amp.GradScaler | None = None, *, guards: bool = True
+        self,
+        loss: float,
+        scaler: torch.amp.GradScaler | None = None,
+        *,
+        guards: bool = True,
+        measure: bool = False,
     ) -> Update:
         """One step.
 
@@ -60,25 +69,30 @@ class Stepper:
             loss: Of the batches that the gradients are of, unscaled.
             scaler: What has scaled the gradients; it is stepped and updated.
             guards: Whether a step is left out when the loss or a gradient is not finite.
+            measure: Whether the motion of the parameters is.
         """
-        scaled = scaler is not None and scaler.is_enabled()
-        scale = 1.0
-        if scaler is not None and scaled:
-            scale = scaler.get_scale()
-            if self._clip is not None:
-                scaler.unscale_(self._optimizer)
+        scaler = scaler if scaler is not None and scaler.is_enabled() else None
+        scale = 1.0 if scaler is None else scaler.get_scale()
+        if scaler is not None and self._clip is not None:
+            scaler.unscale_(self._optimizer)
         norm = self._norm() / (scale if self._clip is None else 1.0)
-        if scaler is not None and scaled:
-            scaler.step(self._optimizer)
-            scaler.update()
-            if scaler.get_scale() < scale:
-                return Update(loss=loss, gradient_norm=norm, scaler_skipped=True)
-            return Update(loss=loss, gradient_norm=norm)
-        if guards and not (math.isfinite(loss) and math.isfinite(norm)):
+        if scaler is None and guards and not (math.isfinite(loss) and math.isfinite(norm)):
             return Update(loss=loss, gradient_norm=norm, skipped=True)
-        found = Update(loss=loss, gradient_norm=norm, alignment=self._aligned(norm))
-        self._optimizer.step()
-        return found
+        aligned = self._aligned(norm)
+        if measure:
+            self._motion.begin()
+        if not self._stepped(scaler, scale):
+            return Update(loss=loss, gradient_norm=norm, scaler_skipped=True)
+        motion = self._motion.end() if measure else (math.nan, math.nan)
+        return Update(loss=loss, gradient_norm=norm, alignment=aligned, motion=motion)
+
+    def _stepped(self, scaler: torch.amp.GradScaler | None, scale: float) -> bool:
+        if scaler is None:
+            self._optimizer.step()
+            return True
+        scaler.step(self._optimizer)
+        scaler.update()
+        return scaler.get_scale() >= scale
 
     def _aligned(self, norm: float) -> tuple[float, float]:
         """Read before the step: some optimizers write over the gradients."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, final
 
 import torch
@@ -38,6 +39,10 @@ class Updater:
         augment: Varies training inputs, or None.
         seed: For the variations, together with the number of the batch.
         align: Whether each gradient is compared with the one before.
+
+    Attributes:
+        pieces: Parts into which a micro-batch is cut; doubled each time that the memory is
+            full, and the update is begun anew: the effective batch stays as it is.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Updater:
         self._augment, self._seed = augment, seed
         self._generator = torch.Generator(device=precision.device)
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.pieces = 1
         self._stepper = Stepper(optimizer, align=align, clip=clip)
 
     @property
@@ -79,24 +85,57 @@ class Updater:
         if steer.batch_size is not None:
             self.accumulate = max(1, round(steer.batch_size / self._batch_size))
         self.replay.begin(steer.batch, hold=steer.probing)
+        drawn: list[tuple[int, Batch]] = []
+        while (total := self._gradients(drawn)) is None:
+            if self._precision.device.type == "cuda":
+                torch.cuda.empty_cache()
+        return self._stepper.step(float(total), self.scaler, measure=steer.measure)
+
+    def _gradients(self, drawn: list[tuple[int, Batch]]) -> Tensor | None:
+        """The mean loss of a whole update; None where it has to be begun anew in more pieces."""
         for parameter in self._parameters:  # what zero_grad does, without its bookkeeping
             parameter.grad = None
-        total = self._backward()
-        for _ in range(self.accumulate - 1):
-            total = total + self._backward()
-        return self._stepper.step(float(total), self.scaler)
+        total: Tensor | None = None
+        try:
+            for at in range(self.accumulate):
+                if at == len(drawn):
+                    drawn.append(self.replay.next())
+                loss = self._backward(*drawn[at])
+                total = loss if total is None else total + loss
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or not drawn or self.pieces >= self._batch_size:
+                raise
+            self.pieces *= 2
+            return None
+        return total
 
-    def _backward(self) -> Tensor:
-        number, batch = self.replay.next()
+    def _backward(self, number: int, batch: Batch) -> Tensor:
+        """Mean loss of a micro-batch, its gradient added to what is there."""
         inputs = batch.inputs
         if self._augment is not None:
             inputs = self._augment(inputs, self._chance(number))
         if self._channels_last:
             inputs = tuple(_channels_last(part) for part in inputs)
+        size = len(batch.targets)
+        if self.pieces == 1 or size == 1:
+            return self._piece(inputs, batch.targets, 1.0)
+        count = min(self.pieces, size)
+        ends = [size * at // count for at in range(count + 1)]
+        losses = [
+            self._piece(
+                tuple(part[first:end] for part in inputs),
+                batch.targets[first:end],
+                (end - first) / size,
+            )
+            for first, end in pairwise(ends)
+        ]
+        return torch.stack(losses).sum()
+
+    def _piece(self, inputs: tuple[Tensor, ...], targets: Tensor, share: float) -> Tensor:
         with self._precision.autocast():
-            loss = self._loss(self._network(*inputs), batch.targets)
-        if self.accumulate > 1:
-            loss = loss / self.accumulate
+            loss = self._loss(self._network(*inputs), targets)
+        if self.accumulate > 1 or share < 1:
+            loss = loss * share / self.accumulate
         scaled = self.scaler.scale(loss) if self.scaler.is_enabled() else loss
         scaled.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         return loss.detach()
@@ -113,6 +152,7 @@ class Updater:
             "replay": self.replay.state_dict(),
             "rates": self.rates.state_dict(),
             "accumulate": self.accumulate,
+            "pieces": self.pieces,
             "stepper": self._stepper.state_dict(),
         }
 
@@ -122,8 +162,19 @@ class Updater:
         self.scaler.load_state_dict(state["scaler"])
         self.replay.load_state_dict(state["replay"])
         self.rates.load_state_dict(state["rates"])
-        self.accumulate = state["accumulate"]
+        self.accumulate, self.pieces = state["accumulate"], state["pieces"]
         self._stepper.load_state_dict(state["stepper"])
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that the memory of a device, or of the host, is full.
+
+    >>> is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory.")), is_out_of_memory(
+    ...     RuntimeError("mat1 and mat2 must have the same dtype"))
+    (True, False)
+    """
+    full = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return full or "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
 def _channels_last(part: Tensor) -> Tensor:

@@ -22,14 +22,12 @@ from paceline.learners.base import Learner
 ACTIONS = (0.3, 0.8, 1.0, 1.25, 2.0, 5.0)
 FORMAT = "paceline policy 1"
 STAY = ACTIONS.index(1.0)
-WORST = -2.0
 # Edges of the bins. The loss trend is in standard errors, the noise in parts of the loss.
-_TREND = (-2.0, 1.0, 4.0)
+_TREND = (-1.5, 1.5)
 _NOISE = (0.1,)
-_ALIGNMENT = (-0.2, -0.02, 0.1, 0.5)
-_PROGRESS = (0.2, 0.7)
+_ALIGNMENT = (-0.05, 0.15)
+_PROGRESS = (0.6,)
 _MOVED = 4.0
-_WAYS = {-1: "d", 0: "c", 1: "u"}
 
 
 class Learned(Multiplier):
@@ -75,7 +73,7 @@ class Learned(Multiplier):
         decay: bool = True,
         window: int = 8,
         cool_down: int = 8,
-        tolerance: float = 3.0,
+        tolerance: float = 1.5,
     ) -> None:
         super().__init__(
             learning_rate, decay=decay, window=window, cool_down=cool_down, tolerance=tolerance
@@ -106,17 +104,15 @@ class Learned(Multiplier):
         course, state, action = self._course, self._state(seen), self._choice(seen)
         level = level_of(self.losses)
         if self.learn_rate > 0 and course.level is not None:
-            gain = -_log_change(course.level[0], level.mean) - course.harm
-            reward = max(gain / max(course.cost, 1e-9), WORST)
+            gain = -_log_change(course.level[0], level.mean)
+            reward = gain / max(course.cost, 1.0)
             self._table.learn(course.state, course.action, reward, state, action)
         course.state, course.action, course.level = state, action, list(level)
         course.first = course.first or list(level)
-        course.harm, course.cost, course.harmed = 0.0, 0.0, False
+        course.cost, course.harmed = 0.0, False
         course.actions += 1
 
     def harmed(self, before: Level, after: Level | None) -> None:
-        rise = -WORST if after is None else _log_change(before.mean, after.mean)
-        self._course.harm += max(rise, 0.0)
         self._course.harmed = True
 
     def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
@@ -174,7 +170,7 @@ class Learned(Multiplier):
             f"n{bisect(_NOISE, now.noise / max(abs(now.mean), 1e-30))}"
             f"a{bisect(_ALIGNMENT, alignment)}"
             f"p{bisect(_PROGRESS, seen.progress)}"
-            f"{_WAYS[_sign(course.action - STAY)]}{'m' if moved else 's'}{'h' if course.harmed else ''}"
+            f"{'h' if course.harmed else 'm' if moved else 's'}"
         )
 
 
@@ -183,15 +179,14 @@ class _Course:
     """What is remembered from one action to the next, JSON values only.
 
     ``level`` and ``first`` are those of the losses before the last and the first action,
-    ``harm`` what reverted actions cost since then, ``cost`` the steps since then or their time
-    in units of ``second``, the first step's seconds.
+    ``harmed`` whether an action was reverted since then, ``cost`` the steps since then or their
+    time in units of ``second``, the first step's seconds.
     """
 
     state: str = ""
     action: int = STAY
     level: list[float] | None = None
     first: list[float] | None = None
-    harm: float = 0.0
     harmed: bool = False
     cost: float = 0.0
     second: float = 0.0
@@ -254,10 +249,6 @@ def policy_facts(place: str, learner: str = "") -> dict[str, Any] | None:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise SettingError(f"{place or learner}: this is no table of `paceline policy train`")
     return facts
-
-
-def _sign(value: int) -> int:
-    return (value > 0) - (value < 0)
 
 
 def _level(given: list[float]) -> Level:

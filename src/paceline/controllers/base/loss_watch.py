@@ -97,8 +97,8 @@ class LossWatch:
             self.best = self.average
 
     def rebase(self) -> None:
-        """Another state was put in place: the average begins anew there."""
-        self.seen, self.average = 0, NAN
+        """Another state was put in place: average and best begin anew there."""
+        self.seen, self.average, self.best = 0, NAN, NAN
 
     def forget(self) -> None:
         """Begins to measure progress anew."""

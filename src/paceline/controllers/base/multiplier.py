@@ -150,7 +150,7 @@ class Multiplier(Controller):
         decay: bool = True,
         window: int = 8,
         cool_down: int = 8,
-        tolerance: float = 3.0,
+        tolerance: float = 1.5,
     ) -> None:
         super().__init__(learning_rate)
         if window < 4:

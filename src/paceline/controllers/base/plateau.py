@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from paceline.controllers.base.loss_watch import CALM_STEPS, LossWatch
 
-FROM, EVERY, RAISES = 0.15, 0.02, 4
+FROM, EVERY, RAISES, LITTLE = 0.15, 0.02, 4, 0.1
 
 
 @final
@@ -15,8 +15,8 @@ FROM, EVERY, RAISES = 0.15, 0.02, 4
 class Plateau:
     """Asks for a higher rate, a few times, where a loss has not moved since the start.
 
-    The loss moves where its progress is over three of its mean deviations, as they were
-    before the first raise. It is first asked
+    The loss moves where its progress is over a tenth of it, or over three of its mean
+    deviations as they were before the first raise. It is first asked
     about after 15 % of the run, and after a raise again after 2 %.
 
     Attributes:
@@ -46,7 +46,8 @@ class Plateau:
             return ""
         self.at = step
         self.noise = self.noise if self.raises else watch.deviation
-        if watch.gain > 3 * self.noise or watch.average == 0:
+        least = min(3 * self.noise, LITTLE * abs(watch.began))
+        if watch.gain > least or watch.average == 0:
             self.over = True
             return "leave" if self.raises else ""
         if self.raises >= RAISES:
