@@ -272,7 +272,7 @@ def fit(world: World) -> nn.Module:
             "optimizer.lr": world.rate,
             "optimizer.momentum": MOMENTUM,
             "optimizer.weight_decay": DECAY,
-            "loop.save_seconds": 0.0,
+            "loop.save_seconds": 0.1,
         },
     )
     return run.model

@@ -30,7 +30,7 @@ FAULTS = {
     "garbage_labels": "fifty batches have labels drawn at random",
     "out_of_memory": "from some step on half a batch is all that fits in memory",
     "kill": "the process is killed in the middle of an epoch, and started again",
-    "corrupt_checkpoint": "killed, and the newest file lost its second half",
+    "corrupt_checkpoint": "killed near the end, and the newest file lost its second half",
     "disk_full": "for some hundred steps no file can be written beyond a kilobyte",
     "plateau": "the weights begin ten times too small, at a tenth of the tuned rate: a flat start",
     "dead_relu": "two hidden layers begin with biases of -10: no unit ever fires",
@@ -187,12 +187,13 @@ class _Happening:
         if self.once.exists() and len(x) > BATCH // 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    def _kill(self, x: Tensor) -> None:
-        if self.forwards == self.half + 7 and not self.once.exists():
+    def _kill(self, x: Tensor, at: float = 0.5) -> None:
+        if self.forwards == int(at * self.case.steps) + 7 and not self.once.exists():
             self.once.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    _corrupt_checkpoint = _kill
+    def _corrupt_checkpoint(self, x: Tensor) -> None:
+        self._kill(x, 0.9)
 
     def _disk_full(self, x: Tensor) -> None:
         begun = self.forwards >= int(0.4 * self.case.steps) or self.count.exists()

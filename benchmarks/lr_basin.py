@@ -3,14 +3,15 @@
     python benchmarks/lr_basin.py --scale short
     python benchmarks/lr_basin.py --scale long
 
-Twelve workloads (workloads.py) times torch's seven optimizers, each started at rates from
-1e-6 to 10, five seeds. A run has one budget of backward passes, counted here, out of which
+Twelve workloads (workloads.py) times seven of torch's optimizers, five seeds, each started
+at rates from 1e-6 to 10. The rate that the probe is started at is to change no bit of what
+comes: the first seed is run from all five and compared, the other seeds from one. A run has one budget of backward passes, counted here, out of which
 it pays for its own probing. Lost = (validation loss at the end - reference) / (at the
 beginning - reference); the reference is the best of a grid of 13 half-decade rates times
 constant, cosine and linear, three seeds each (lr_reference.py), whose search costs it
-nothing. Rivals run in the same table at their best defaults, started where their authors
-say; those that are optimizers of their own are run once a workload. Nobody sees validation
-data.
+nothing. Rivals run in the same table at their best defaults, started at torch's default
+rates; those that are optimizers of their own are run once a workload, and held against the
+best of the seven. Nobody sees validation data.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class Method:
     Attributes:
         controller: Of the Pacer.
         beside: Controllers beside it.
-        start: ``any`` of the initial rates, torch's ``default``, or ``own``: an optimizer
-            of its own, whatever it is given.
+        start: ``any`` rate, torch's ``default``, or ``own``: an optimizer of its own,
+            whatever it is given.
     """
 
     controller: str
@@ -63,9 +64,9 @@ class Method:
 
 METHODS = {
     "probe": Method("probe", ("guard",)),
-    "hypergradient": Method("hypergradient"),
-    "q_learning": Method("q_learning"),
-    "reduce_on_plateau": Method("reduce_on_plateau"),
+    "sweep_race": Method("sweep_race", ("guard",), start="default"),
+    "hypergradient": Method("hypergradient", start="default"),
+    "q_learning": Method("q_learning", start="default"),
     "default_rate": Method("constant", start="default"),
     "default_rate_linear": Method("linear", start="default"),
     "mechanic": Method("mechanic", start="default"),
@@ -129,15 +130,17 @@ def run(case: Case) -> tuple[str, float, int]:
     return case.key, loss, spent
 
 
-def cases(args: argparse.Namespace) -> Iterator[Case]:
-    """All runs that were asked for."""
+def cases(args: argparse.Namespace, cells: dict[str, Any]) -> Iterator[Case]:
+    """All runs that were asked for, of cells that have a reference."""
     for name in args.methods:
         start = METHODS[name].start
         for workload in args.workloads:
-            for optimizer in ["adamw"] if start == "own" else args.optimizers:
-                rates = args.initial if start == "any" else [DEFAULTS[optimizer]]
-                for rate in rates:
-                    for seed in range(args.seeds):
+            known = [each for each in args.optimizers if each in cells.get(workload, {})]
+            for optimizer in ["adamw"] if start == "own" and known else known:
+                seeds = range(args.seeds if name == "probe" else args.rival_seeds)
+                for seed in seeds:
+                    rates = args.initial if seed == 0 else args.initial[:1]
+                    for rate in rates if start == "any" else [DEFAULTS[optimizer]]:
                         yield Case(name, workload, optimizer, rate, seed, args.scale)
 
 
@@ -154,10 +157,11 @@ def lost(key: str, loss: float, cells: dict[str, Any]) -> float:
     A method with an optimizer of its own is held against the best of the seven.
     """
     method, workload, optimizer, *_ = key.split("/")
-    cell = cells[workload][optimizer]
+    known = cells[workload]
+    cell = next(iter(known.values())) if METHODS[method].start == "own" else known[optimizer]
     reference = cell["reference"]
     if METHODS[method].start == "own":
-        reference = min(each["reference"] for each in cells[workload].values())
+        reference = min(each["reference"] for each in known.values())
     share = (loss - reference) / (cell["initial"] - reference)
     return share if math.isfinite(share) else math.inf
 
@@ -198,6 +202,16 @@ def table(found: dict[str, float], cells: dict[str, Any]) -> dict[str, Any]:
     return rows
 
 
+def not_alike(found: dict[str, float]) -> list[str]:
+    """Cells of the probe whose first seed ends differently from different rates."""
+    ends: dict[str, set[float]] = {}
+    for key, loss in found.items():
+        method, workload, optimizer, _, seed = key.split("/")
+        if METHODS[method].start == "any" and seed == "0":
+            ends.setdefault(f"{workload}/{optimizer}", set()).add(loss)
+    return sorted(cell for cell, losses in ends.items() if len(losses) > 1)
+
+
 def show(rows: dict[str, Any]) -> None:
     """The table, for people."""
     print(f"{'method':22}{'runs':>6}{'median':>9}{'p90':>9}{'worst':>9}{'diverged':>9}")
@@ -210,7 +224,7 @@ def show(rows: dict[str, Any]) -> None:
 def main() -> None:
     args = arguments()
     cells = references(args.scale)
-    wanted = {case.key: case for case in cases(args)}
+    wanted = {case.key: case for case in cases(args, cells)}
     kept = json.loads(args.cache.read_text()) if args.cache and args.cache.exists() else {}
     found: dict[str, float] = {key: x for key, x in kept.items() if key in wanted}
     todo = [case for key, case in wanted.items() if key not in found]
@@ -223,11 +237,18 @@ def main() -> None:
                 print(f"{at}/{len(todo)} runs, {seconds:.0f} s", flush=True)
                 if args.cache:
                     args.cache.write_text(json.dumps(kept | found))
+    apart = not_alike(found)
+    print(f"cells in which the rate at the start changed the end: {len(apart)} {apart[:5]}")
     rows = table(found, cells)
     show(rows)
     if not args.smoke and not args.dry:
         name = f"lr_basin_{args.scale}"
-        figures = {"backward_passes": spent, "percent_lost": rows}
+        figures = {
+            "backward_passes": spent,
+            "initial_rates": args.initial,
+            "cells_that_depend_on_the_initial_rate": apart,
+            "percent_lost": rows,
+        }
         write_result(name, figures, script="lr_basin")
 
 
@@ -239,6 +260,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--optimizers", type=_names(OPTIMIZERS), default=list(OPTIMIZERS))
     parser.add_argument("--initial", type=_numbers, default=list(INITIAL))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rival-seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--cache", type=Path, help="file of finished runs, to go on with")
     parser.add_argument("--dry", action="store_true", help="write no result")

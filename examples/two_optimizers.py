@@ -22,15 +22,9 @@ def ring(count: int) -> torch.Tensor:
 
 
 def paced(model: nn.Module) -> tuple[torch.optim.Optimizer, paceline.Pacer]:
-    """An optimizer and its Pacer.
-
-    In a game neither loss has to fall: it says nothing of the rate, so a schedule sets it,
-    and a rise is no accident, so no guard goes back.
-    """
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, betas=(0.5, 0.9))
-    return optimizer, paceline.Pacer(
-        optimizer, total_steps=STEPS, modules=[model], controller="cosine", beside=()
-    )
+    """An optimizer and its Pacer; in a game a rise of the loss is no accident, so no guard."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, betas=(0.5, 0.9))
+    return optimizer, paceline.Pacer(optimizer, total_steps=STEPS, modules=[model], beside=())
 
 
 torch.manual_seed(0)

@@ -87,8 +87,8 @@ def test_every_learned_controller_ships_a_table_that_was_trained_and_tested(part
     assert facts is not None and facts["learner"] == part.learner
     assert facts["trained"]["episodes"] >= 100
     assert not set(facts["trained"]["kinds"]) & set(facts["tested"]["kinds"])
-    rates = drive(part(1e-6, decay=False), [9.0 - 1e-6 * step for step in range(60)])
-    assert rates[-1] > 1e-6
+    assert facts["tested"]["beat_constant"] > 0.5
+    assert part(0.1).table.state_dict() == facts["state"]
 
 
 def test_the_reward_is_the_fall_of_the_log_loss_in_a_step():

@@ -302,9 +302,11 @@ def test_it_is_said_who_cannot_be_told_apart_from_the_best():
     plan = {"optimizers": [], "controllers": [], "recipe": {}}
     facts = {"train": 1, "validation": 1, "test": 0}
     both = dataclasses.replace(comparison_of([*near, *far]), plan=plan, facts=facts)
-    assert "Their seeds overlap with its own: b × cosine." in render_comparison(both)
+    assert "Its seeds overlap with those of b × cosine." in render_comparison(both)
     clear = dataclasses.replace(comparison_of([*near[:2], *far]), plan=plan, facts=facts)
     assert "better than the best seed of every other method" in render_comparison(clear)
+    once = dataclasses.replace(comparison_of([near[0], far[0]]), plan=plan, facts=facts)
+    assert "One seed tells little" in render_comparison(once)
     alone = dataclasses.replace(comparison_of(near[:2]), plan=plan, facts=facts)
     assert "There is no other method" in render_comparison(alone)
 

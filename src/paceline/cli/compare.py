@@ -42,8 +42,9 @@ def compare(
 
     All share the model, and for each seed the division of the data, the first weights, the
     batches and the budget; probing is paid from the same budget. Methods are ranked by their
-    validation loss; the test part is told, and ranks nothing. The same command goes on where
-    it was interrupted, and lists that have grown add only what is new.
+    validation loss; the test part is told, and ranks nothing. The guard watches over all of
+    them; --set beside.guard=false leaves it out. The same command goes on where it was
+    interrupted, and lists that have grown add only what is new.
 
     Examples:
 

@@ -20,6 +20,8 @@ _NEEDED = frozenset({"torch", "numpy", "safetensors"})
 COMMANDS = {
     "fit": "Train a model on DATA, measure it, save and explain it.",
     "predict": "Predict with a trained run.",
+    "compare": "Compare optimizers and controllers on DATA, with seeds, at equal budgets.",
+    "policy": "Train the table of a learned controller.",
     "runs": "List runs and what they reached.",
     "why": "Tell why a run did what it did.",
     "report": "Write a run's page again and say where it lies.",

@@ -24,7 +24,7 @@ from paceline.train.pacer import Pacer
 
 EPISODES = 400
 # Shares of the training with their step size and share of random actions: both get smaller.
-_STAGES = ((0.3, 0.3, 0.5), (0.7, 0.1, 0.3), (1.0, 0.02, 0.15))
+_STAGES = ((0.25, 0.2, 0.6), (0.6, 0.05, 0.4), (1.0, 0.01, 0.2))
 TESTS = 48
 _DIGITS = 6
 _SEEDS = 2**31

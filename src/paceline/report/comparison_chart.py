@@ -98,6 +98,7 @@ def axes_of(
     log_x: bool = False,
     high: float | None = None,
     low: float | None = None,
+    ratio: float | None = None,
 ) -> Axes | None:
     """Axes that hold the lines of all panels; None where there is nothing to draw.
 
@@ -107,22 +108,24 @@ def axes_of(
         log_x: Whether x is logarithmic.
         high: Highest y worth its space; higher ones are drawn at the edge.
         low: Lowest y worth its space on a logarithmic axis.
+        ratio: Highest to lowest y from which on y is logarithmic; where the bulk of them
+            calls for it when left out.
     """
     traces = [trace for panel in panels for trace in panel.traces if trace.xs]
     if not traces:
         return None
     xs = [x for trace in traces for x in trace.xs]
     ys = [y for trace in traces for y in (*trace.ys, *trace.lows, *trace.highs)]
-    log_y = wants_log([y for y in ys if y > 0]) and min(ys) >= 0
-    if log_y:
-        ys = [y for y in ys if y > 0]
+    positive = [y for y in ys if y > 0]
+    log_y = min(ys) >= 0 and (wants_log(positive) if ratio is None else _spans(positive, ratio))
+    ys = positive if log_y else ys
     low_y = max(min(ys), low) if low is not None and log_y else min(ys)
     high_y = min(max(ys), high) if high is not None else max(ys)
     width, height = WIDE if len(panels) <= 2 else NARROW
     low_y, high_y = _padded(low_y, max(high_y, low_y), log=log_y)
     low_x, high_x = min(xs), max(xs)
-    if low_x == high_x:
-        low_x, high_x = (low_x / 2, high_x * 2) if log_x else (low_x - 1, high_x + 1)
+    if log_x or low_x == high_x:
+        low_x, high_x = (low_x / 1.6, high_x * 1.6) if log_x else (low_x - 1, high_x + 1)
     return Axes(
         low_x=low_x,
         high_x=high_x,
@@ -275,6 +278,10 @@ def short(value: float) -> str:
     if value and not 1e-3 <= abs(value) < 1e6:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
     return f"{value / 1000:.4g}k" if abs(value) >= 1e4 else f"{value:.4g}"
+
+
+def _spans(values: Sequence[float], ratio: float) -> bool:
+    return bool(values) and max(values) > ratio * min(values)
 
 
 def _share(value: float, low: float, high: float, log: bool) -> float:

@@ -18,6 +18,7 @@ _GRID = 120
 _SMOOTH_SHARE = 0.05
 _FIRST = "probe"
 _DECADES = 4
+_LOG_RATIO = 5.0
 
 
 def loss_section(comparison: Comparison) -> Html | None:
@@ -25,7 +26,7 @@ def loss_section(comparison: Comparison) -> Html | None:
     layout = _Layout(comparison.rows)
     panels = layout.panels("loss", lambda row, name, colour: _loss(comparison, row, name, colour))
     medians = [trace for panel in panels for trace in panel.traces]
-    axes = axes_of(panels, high=_worth_showing(medians))
+    axes = axes_of(panels, high=_worth_showing(medians), ratio=_LOG_RATIO)
     if axes is None:
         return None
     note = "Smoothed; lines are medians over the seeds, bands reach from the lowest to the highest."
@@ -69,7 +70,8 @@ def sensitivity_section(comparison: Comparison) -> Html | None:
         lambda row, name, colour: _sensitivity(cells[row.optimizer, row.controller], name, colour),
     )
     medians = [trace for panel in panels for trace in panel.traces]
-    axes = axes_of(panels, across="rate", log_x=True, high=_start_of(comparison, medians))
+    high = _start_of(comparison, medians)
+    axes = axes_of(panels, across="rate", log_x=True, high=high, ratio=1.5)
     if axes is None:
         return None
     note = (

@@ -97,7 +97,7 @@ def _header(comparison: Comparison) -> Html:
 
 def _result(comparison: Comparison) -> Html:
     best = comparison.rows[0]
-    rate = "" if best.rate is None else f" from {number(best.rate)}"
+    rate = "" if best.rate is None else f" from {number(best.rate, 3)}"
     left = tag(
         "div",
         tag("p", f"lowest median validation loss, {_seeds(best)}", class_="figure-name"),
@@ -115,13 +115,15 @@ def _overlap(comparison: Comparison) -> str:
     best, *others = comparison.rows
     if not others:
         return "There is no other method to compare with."
+    if len(best.ended) == 1:
+        return "One seed tells little: more of them show how far chance goes."
     worst = best.losses[-1]
     near = [method_name(row) for row in others if row.losses[0] <= worst]
     if not near:
         return "Its worst seed is better than the best seed of every other method."
     named = ", ".join(near[:_MOST_NAMED])
     named += f" and {len(near) - _MOST_NAMED} more" if len(near) > _MOST_NAMED else ""
-    return f"Their seeds overlap with its own: {named}."
+    return f"Its seeds overlap with those of {named}."
 
 
 def _tested(comparison: Comparison, best: Row) -> str:
@@ -134,7 +136,7 @@ def _tested(comparison: Comparison, best: Row) -> str:
 def _plan(comparison: Comparison) -> list[tuple[tuple[str, str], tuple[str, str]]]:
     plan, facts = comparison.plan, comparison.facts
     counts = [f"{facts[part]:,} {part}" for part in ("train", "validation", "test") if facts[part]]
-    rates = ", ".join(number(rate) for rate in comparison.rates)
+    rates = ", ".join(number(rate, 3) for rate in comparison.rates)
     ended, failed = comparison.ended, len(comparison.failed)
     trainings = f"{ended} of {len(comparison.attempts)}"
     trainings += f", {failed} failed" if failed else ""
@@ -179,11 +181,11 @@ def _methods(comparison: Comparison) -> Html:
     body = [
         [
             tag("b", method_name(row)) if at == 0 else method_name(row),
-            *([number(row.rate)] if grid else []),
+            *([number(row.rate, 3)] if grid else []),
             picture.rows[at],
             _loss_cell(row, best=at == 0),
-            fixed(row.metric("validation", metric)),
-            *([fixed(row.metric("test", metric))] if tested else []),
+            _known(row.metric("validation", metric)),
+            *([_known(row.metric("test", metric))] if tested else []),
             f"{row.time('cpu_seconds'):.1f}" if is_finite(row.time("cpu_seconds")) else "–",
             number(row.time("steps")) if is_finite(row.time("steps")) else "–",
         ]
@@ -202,6 +204,10 @@ def _methods(comparison: Comparison) -> Html:
         tag("div", shown, class_="methods"),
         tag("p", note, class_="bars-note"),
     )
+
+
+def _known(value: float) -> str:
+    return fixed(value) if is_finite(value) else "–"
 
 
 def _loss_cell(row: Row, *, best: bool) -> Html:
@@ -226,7 +232,7 @@ def _trainings(comparison: Comparison) -> Html:
     rows = [
         [
             _linked(comparison, attempt),
-            *([number(attempt.rate)] if grid else []),
+            *([number(attempt.rate, 3)] if grid else []),
             number(attempt.seed),
             attempt.state,
             fixed(attempt.validation_loss) if attempt.counts else "–",

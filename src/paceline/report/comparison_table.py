@@ -31,7 +31,7 @@ def comparison_table(comparison: Comparison) -> Table:
     ):
         shown.add_column(name, justify="right")
     for at, row in enumerate(rows):
-        cells = [number(row.rate)] if grid else []
+        cells = [number(row.rate, 3)] if grid else []
         cells += _cells(row, metric)
         style = "bold cyan" if at == 0 else ""
         shown.add_row(*(Text(cell, style=style) for cell in (method_name(row), *cells)))

@@ -25,7 +25,7 @@ STAY = ACTIONS.index(1.0)
 # Edges of the bins. The loss trend is in standard errors, the noise in parts of the loss.
 _TREND = (-1.5, 1.5)
 _NOISE = (0.1,)
-_ALIGNMENT = (-0.05, 0.15)
+_ALIGNMENT = (-0.05, 0.15, 0.6)
 _PROGRESS = (0.6,)
 _MOVED = 4.0
 
