@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, final
 
 from paceline.controllers.base import Controller
-from paceline.controllers.base.loss_watch import CALM_STEPS, LossWatch
-from paceline.controllers.base.plateau import Plateau
-from paceline.controllers.base.skips import Skips
+from paceline.controllers.base.guard_memory import GuardMemory
+from paceline.controllers.base.loss_watch import CALM_STEPS
 from paceline.controllers.base.stall import Stall
 from paceline.core.errors import SettingError
 from paceline.core.readings import NAN, Move, Reading, Steer
 
-SLOTS = ("good", "good too")  # the old one stays until the new one is seen to be good
 BEFORE, PRESENT = "before the change", "present"
 KEEPS, LEAST_STEPS = 40, 10
 NEAR_GAIN, NEAR_DEVIATIONS = 0.1, 0.5
@@ -25,49 +21,6 @@ HARD_CUTS, HUSH = 3, 0.01
 FIRST_LOOK, LOOKS = 16, 6
 EARLY, LITTLE, REST_STEPS = 0.25, 0.1, 10
 FLAT, RAISE = "flat", 3.0
-WATCHING = "watches the loss"
-
-
-@dataclass(kw_only=True, slots=True)
-class _Memory:
-    """All that a guard remembers; values that JSON keeps."""
-
-    watch: LossWatch = field(default_factory=LossWatch)
-    slot: int = 0  # where the good state is
-    kept_at: int = -1  # its step, -1 where there is none
-    kept_loss: float = 0.0  # the average loss there
-    factor: float = 1.0
-    before: float = 1.0  # the factor before the last cut
-    level: float = 0.0  # over this the state that is looked at is not good on new data
-    looking: list[float] | None = None  # losses since a roll-back, while it is judged
-    fires: int = 0
-    broken: int = 0  # steps in a row that were not finite
-    sound: int = 0  # finite steps in a row
-    failed: int = 0  # roll-backs in a row that brought no finite steps
-    skips: Skips = field(default_factory=Skips)
-    restores: int = 0
-    probed: bool = False
-    shifts: int = 0
-    shifted_at: float = 0.0
-    changed: int = -1  # step at which the data changed, -1 where no way back is open
-    old_loss: float = 0.0  # the average before
-    looks: int = 0  # how often the state before was tried since
-    trying_old: bool = False
-    stall: Stall = field(default_factory=Stall)
-    plateau: Plateau = field(default_factory=Plateau)
-    revivals: int = 0
-    revived_at: int = -1
-    asked: list[list[str]] = field(default_factory=list)  # moves of the next decision
-    over: bool = False  # given up
-    reason: str = WATCHING
-
-
-_INNER: dict[str, Any] = {
-    "watch": LossWatch,
-    "skips": Skips,
-    "stall": Stall,
-    "plateau": Plateau,
-}
 
 
 @final
@@ -140,13 +93,13 @@ class Guard(Controller):
         self.frac, self.deviations, self.cut, self.look = frac, deviations, cut, look
         self.fires, self.streak, self.tries = fires, streak, tries
         self.revivals, self.horizon = revivals, horizon
-        self._memory = _Memory()
+        self._memory = GuardMemory()
 
     def decide(self, seen: Reading) -> Steer:
         memory = self._memory
         asked = memory.asked
         if not asked and memory.kept_at < 0:
-            asked = [self._keep()]
+            asked = [memory.keep]
         shifts = {"shifts": float(memory.shifts), "shifted_at": memory.shifted_at}
         told = (shifts if memory.shifts else {}) | (
             {"stalled": 1.0} if memory.stall.stalled else {}
@@ -177,7 +130,7 @@ class Guard(Controller):
         if memory.probed or elsewhere:
             memory.probed, memory.looking, memory.trying_old = False, None, False
             memory.watch.rebase()
-            memory.asked = [self._keep()]
+            memory.asked = [memory.keep]
         loss = float(values.get("loss", NAN))
         if "loss" not in values or overflowed:
             return
@@ -187,24 +140,21 @@ class Guard(Controller):
             self._finite(seen, loss, outcome)
 
     def state_dict(self) -> dict[str, Any]:
-        return asdict(self._memory)
+        return self._memory.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        copied = copy.deepcopy(dict(state))
-        copied |= {name: kind(**copied[name]) for name, kind in _INNER.items()}
-        self._memory = _Memory(**copied)
-
-    def _keep(self) -> list[str]:
-        return ["keep", SLOTS[1 - self._memory.slot]]
+        self._memory = GuardMemory.of(state)
 
     def _account(self, seen: Reading, choice: Steer, loss: float) -> None:
         """What was asked for has been done; the loss is the one of a state that was kept."""
         memory, watch = self._memory, self._memory.watch
         memory.asked = []
-        if any(move == tuple(self._keep()) for move in choice.moves):
+        if any(move == tuple(memory.keep) for move in choice.moves):
             mean = loss if watch.seen == 0 else watch.average
             if memory.kept_at < 0 or not loss - mean > self._bearable:
-                memory.slot, memory.kept_at, memory.kept_loss = 1 - memory.slot, seen.step, mean
+                memory.kept(step=seen.step, loss=mean)
+            else:
+                memory.older_at = -1
 
     @property
     def _bearable(self) -> float:
@@ -214,7 +164,7 @@ class Guard(Controller):
         memory = self._memory
         memory.broken += 1
         fresh, memory.sound = memory.sound == 0 and memory.failed > 0, 0
-        memory.asked = [["mend", SLOTS[memory.slot]]] if memory.kept_at >= 0 else []
+        memory.asked = [memory.mend] if memory.kept_at >= 0 else []
         if memory.broken < self.streak << memory.failed:
             return
         if memory.failed >= self.tries:
@@ -230,8 +180,10 @@ class Guard(Controller):
         memory = self._memory
         count, memory.broken = memory.broken, 0
         memory.looking, memory.trying_old = None, False
-        memory.asked = [["restore", SLOTS[memory.slot]]] if memory.kept_at >= 0 else []
-        if fresh:  # the good state gave no finite step either: not the rate's doing
+        memory.asked = [memory.restore] if memory.kept_at >= 0 else []
+        if fresh and memory.fall_back():
+            memory.asked, what = [memory.restore], "the good state was not finite either"
+        elif fresh:  # nor is the one before it: not the rate's doing
             memory.factor = memory.before
             what = f"the good state is not finite either, the rate is back at {memory.factor:g}"
         else:
@@ -268,7 +220,7 @@ class Guard(Controller):
             memory.asked = [["keep", PRESENT], ["restore", BEFORE]]
             memory.looking, memory.trying_old = [], True
         elif not self._raised(outcome) and not memory.asked and self._may_keep(outcome):
-            memory.asked = [self._keep()]
+            memory.asked = [memory.keep]
 
     def _is_lost(self) -> bool:
         memory = self._memory
@@ -292,12 +244,12 @@ class Guard(Controller):
             )
             return
         watch, memory.plateau.over = memory.watch, True
-        best = watch.began if math.isnan(watch.best) else watch.best
         average, memory.before = watch.average, memory.factor
+        best = watch.settle()
         memory.factor *= self.cut if memory.fires <= HARD_CUTS else self.cut / 2
         kept, noise = min(average, memory.kept_loss), self.deviations * watch.deviation
         memory.level = max((kept + average) / 2, min(kept + noise, average))
-        memory.looking, memory.asked, watch.average = [], [["restore", SLOTS[memory.slot]]], best
+        memory.looking, memory.asked = [], [memory.restore]
         memory.reason = (
             f"step {seen.step}: the loss rose from {best:.4g} to {average:.4g}; back to step "
             f"{memory.kept_at}, the rate is down to {memory.factor:g} of what was set"
@@ -309,12 +261,20 @@ class Guard(Controller):
         found, memory.looking = median(memory.looking or [0.0]), None
         if found <= memory.level:
             return
+        if memory.fall_back():  # was the good state good? the one before it may tell
+            memory.looking, memory.asked = [], [memory.restore]
+            memory.watch.settle()
+            memory.reason = (
+                f"step {outcome.step}: the state of before has a loss of {found:.4g} now; "
+                f"back to the one before it, of step {memory.kept_at}"
+            )
+            return
         if memory.changed < 0:  # a change after a change does not replace the state before both
             memory.asked, memory.old_loss = [["keep", BEFORE]], memory.kept_loss
         memory.changed, memory.looks = outcome.step, 0
         memory.watch.forget()
         memory.factor, memory.fires = memory.before, 0
-        memory.asked = [*memory.asked, self._keep()]
+        memory.asked = [*memory.asked, memory.keep]
         memory.shifts, memory.shifted_at = memory.shifts + 1, float(outcome.progress)
         memory.reason = (
             f"step {outcome.step}: the good state has a loss of {found:.4g} now, over "
@@ -349,7 +309,7 @@ class Guard(Controller):
             f"{found:.4g}, and replaces the one with {watch.average:.4g}"
         )
         watch.forget()
-        memory.asked = [["forget", BEFORE], ["forget", PRESENT], self._keep()]
+        memory.asked = [["forget", BEFORE], ["forget", PRESENT], memory.keep]
 
     def _raised(self, outcome: Reading) -> bool:
         """Three times the rate where the loss never moved; undone where that does not help."""

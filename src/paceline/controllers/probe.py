@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import fmean, variance
 from typing import Any, final
 
 from paceline.controllers.base import Controller
@@ -17,6 +18,8 @@ OPEN_STEPS = 2000.0
 MEASUREMENTS = 200
 FORGOTTEN = 1 / 3
 RISE_AGAIN, RISE_FROM = 0.03, 0.3
+FIRST, LOOK_EVERY, RECENT, MOST_RECENT = 6, 0.06, 0.04, 40
+ERRORS, CUT = 3.0, 0.2
 
 
 @final
@@ -35,6 +38,9 @@ class Probe(Controller):
     stays until ``hold``, and falls in a straight line to zero. The optimizer's own rate is
     used only where nothing can be measured. In a run without an end the rate stays.
 
+    Weights that were trained before want smaller steps than the law's. So until ``follow``
+    it looks four times whether the loss stands above where it began, by more than three
+    standard errors; then it goes back to the first weights and takes a fifth of the rate.
     When another controller tells that the data changed (``shifts``), the schedule begins
     again.
 
@@ -85,6 +91,10 @@ class Probe(Controller):
         self._measured: list[float] = []
         self._restores = False
         self._origin, self._shifts = 0.0, 0.0
+        self._cut, self._risen_from, self._looks = 1.0, 0, 0
+        self._forgotten = False
+        self._first: list[float] = []
+        self._recent: list[float] = []
 
     # --- decide
 
@@ -102,10 +112,15 @@ class Probe(Controller):
         share = self._warm(seen) * self._decay(seen.progress)
         return Steer(
             learning_rate=self.peak * share,
-            moves=(*back, Move("forget", "start")) if back else (),
+            moves=back or self._farewell(seen),
             measure=self._follows(seen),
             reason=self._reason(seen),
         )
+
+    def _farewell(self, seen: Reading) -> tuple[Move, ...]:
+        """The first weights are let go when they are no longer looked back to."""
+        over = self._looks >= self._looks_in_all and not self._forgotten
+        return (Move("forget", "start"),) if over and seen.remembers else ()
 
     def _tries(self, seen: Reading) -> bool:
         return seen.remembers and self._trial < len(TRIALS)
@@ -122,7 +137,8 @@ class Probe(Controller):
         if self._origin > 0:
             risen = (seen.progress - self._origin) / RISE_AGAIN
             return min(1.0, RISE_FROM + (1 - RISE_FROM) * risen)
-        return min(1.0, (seen.step + 1) / max(self.warmup * steps, 1.0))
+        since = seen.step - self._risen_from
+        return min(1.0, (since + 1) / max(self.warmup * steps, 1.0))
 
     def _decay(self, progress: float) -> float:
         left = 1 - max(progress - self._origin, 0.0) / max(1 - self._origin, 1e-9)
@@ -133,6 +149,8 @@ class Probe(Controller):
             return f"nothing could be measured: falls from the given {self.peak:.3g}"
         if self._origin > 0:
             return "the data changed: begins the schedule again"
+        if self._warm(seen) < 1 and self._cut < 1:
+            return f"the loss rose over where it began: first weights, {self._cut:.2g} of the rate"
         if self._warm(seen) < 1:
             return "warms up to the rate that the steps' size asks for"
         if seen.progress < self.follow:
@@ -144,7 +162,7 @@ class Probe(Controller):
     # --- learn
 
     def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
-        self._restores = False
+        self._restores, self._forgotten = False, self._forgotten or self._farewell(seen) != ()
         norm = outcome.values.get("parameter_norm", NAN)
         change = outcome.values.get("update_norm", NAN)
         if choice.probing:
@@ -153,9 +171,34 @@ class Probe(Controller):
             assert choice.learning_rate is not None
             rate = outcome.values.get("learning_rate", choice.learning_rate)
             self._take(norm, change / rate, outcome)
+        if not choice.probing:
+            self._look_back(seen, outcome)
         shifts = outcome.values.get("shifts", 0.0)
         if shifts > self._shifts:
             self._shifts, self._origin = shifts, outcome.progress
+
+    def _look_back(self, seen: Reading, outcome: Reading) -> None:
+        """Whether the loss stands above where it began; if so, back to the first weights."""
+        loss = outcome.values.get("loss", NAN)
+        if self._looks >= self._looks_in_all or not math.isfinite(loss):
+            return
+        if len(self._first) < FIRST:
+            self._first.append(loss)
+            return
+        steps = outcome.expected_steps or OPEN_STEPS
+        length = int(min(max(RECENT * steps, FIRST), MOST_RECENT))
+        self._recent = [*self._recent[1 - length :], loss]
+        if outcome.step < LOOK_EVERY * (self._looks + 1) * steps or len(self._recent) < length:
+            return
+        self._looks += 1
+        if seen.remembers and _stands_above(self._recent, self._first):
+            self._cut *= CUT
+            self.peak *= CUT
+            self._restores, self._risen_from, self._recent = True, outcome.step, []
+
+    @property
+    def _looks_in_all(self) -> int:
+        return int(self.follow / LOOK_EVERY)
 
     def _follows_from(self, choice: Steer, change: float) -> bool:
         return bool(choice.learning_rate) and math.isfinite(change) and change > 0
@@ -182,7 +225,7 @@ class Probe(Controller):
         momentum = min(max(outcome.values.get("momentum", 0.0), 0.0), 0.999)
         along = math.sqrt((1 - momentum) / (1 + momentum))
         horizon: float = (REFERENCE_STEPS / steps) ** HORIZON_POWER
-        return self.relative_step * horizon * along
+        return self.relative_step * horizon * along * self._cut
 
     # --- state
 
@@ -194,9 +237,28 @@ class Probe(Controller):
             "restores": self._restores,
             "origin": self._origin,
             "shifts": self._shifts,
+            "cut": self._cut,
+            "risen_from": self._risen_from,
+            "looks": self._looks,
+            "forgotten": self._forgotten,
+            "first": list(self._first),
+            "recent": list(self._recent),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.peak, self._trial = state["peak"], state["trial"]
         self._measured, self._restores = list(state["measured"]), state["restores"]
         self._origin, self._shifts = state["origin"], state["shifts"]
+        self._cut, self._risen_from = state["cut"], state["risen_from"]
+        self._looks, self._forgotten = state["looks"], state["forgotten"]
+        self._first, self._recent = list(state["first"]), list(state["recent"])
+
+
+def _stands_above(recent: list[float], first: list[float]) -> bool:
+    """Whether the mean of the one is over that of the other by three standard errors.
+
+    >>> _stands_above([2.0, 2.1, 1.9, 2.0], [1.0, 1.1, 0.9]), _stands_above([1.0, 1.2], [1.1, 1.0])
+    (True, False)
+    """
+    error = math.sqrt(variance(recent) / len(recent) + variance(first) / len(first))
+    return fmean(recent) - fmean(first) > ERRORS * error

@@ -137,7 +137,7 @@ def compare(
     attempts = attempts_of(methods, rates, seeds)
     plan = {
         "optimizers": list(dict.fromkeys(optimizer for optimizer, _ in methods)),
-        "controllers": list(dict.fromkeys(controller for _, controller in methods)),
+        "controllers": list(dict.fromkeys(each[1] for each in methods if each[0] != each[1])),
         "seeds": seeds,
         "rates": rates or [],
         "recipe": base.model_dump(mode="json"),

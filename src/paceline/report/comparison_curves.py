@@ -17,7 +17,7 @@ from paceline.report.series import Series, series_of, smoothed, thinned
 _GRID = 120
 _SMOOTH_SHARE = 0.05
 _FIRST = "probe"
-_DECADES = 4
+_DECADES = 5
 _LOG_RATIO = 5.0
 
 
@@ -106,7 +106,7 @@ class _Layout:
     @property
     def keys(self) -> list[tuple[str, int]]:
         """What is said in the legend."""
-        return list(self.colours.items())
+        return [(_words(name), colour) for name, colour in self.colours.items()]
 
     def panels(self, key: str, draw: Callable[[Row, str, int], Iterable[Trace]]) -> list[Panel]:
         """One panel for each group, in the order of its best method."""

@@ -96,6 +96,11 @@ class LossWatch:
         if self.seen >= CALM_STEPS and not self.average >= self.best:
             self.best = self.average
 
+    def settle(self) -> float:
+        """Takes the average back to the best, or the start where there is none; gives it."""
+        self.average = self.began if math.isnan(self.best) else self.best
+        return self.average
+
     def rebase(self) -> None:
         """Another state was put in place: average and best begin anew there."""
         self.seen, self.average, self.best = 0, NAN, NAN
