@@ -417,6 +417,7 @@ def main() -> None:
             found["survived"] == found["of"] for fault, found in rows.items() if fault != "clean"
         )
         for name, rows in table.items()
+        if len(rows) > 1
     }
     print(json.dumps(figures["faults_survived"]))
     if given.out:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import paceline
+from paceline.controllers.probe import Probe
 
 STEPS, BATCH, NOISE, WIDTH = 400, 64, 2, 48
 
@@ -22,9 +23,16 @@ def ring(count: int) -> torch.Tensor:
 
 
 def paced(model: nn.Module) -> tuple[torch.optim.Optimizer, paceline.Pacer]:
-    """An optimizer and its Pacer; in a game a rise of the loss is no accident, so no guard."""
+    """An optimizer and its Pacer.
+
+    In a game neither loss has to fall and a rise is no accident: the rate is read off the
+    weights alone, nothing looks back, and no guard goes back.
+    """
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, betas=(0.5, 0.9))
-    return optimizer, paceline.Pacer(optimizer, total_steps=STEPS, modules=[model], beside=())
+    controller = Probe(1e-6, look_back=False)
+    return optimizer, paceline.Pacer(
+        optimizer, total_steps=STEPS, modules=[model], controller=controller, beside=()
+    )
 
 
 torch.manual_seed(0)

@@ -279,7 +279,7 @@ def test_without_a_memory_only_the_rate_is_lowered():
 def test_a_scaler_that_finds_its_scale_is_left_alone():
     scaled = road()
     scaled.go(15, scaler=True)
-    assert set(scaled.verbs) <= {"keep"}
+    assert set(scaled.verbs) <= {"keep", "mend"}
     assert scaled.steers[-1].factor == 1.0
     scaled.go(50)
     scaled.go(4, norm=INF)
@@ -425,6 +425,12 @@ def test_a_gradient_that_is_as_good_as_none_for_long_is_a_stall():
     still.go(19, norm=1e-9)
     assert still.one(norm=1e-9).told == {}
     assert still.one(norm=1e-9).told == {"stalled": 1.0}
+
+
+def test_the_guard_raises_no_rate():
+    flat = road(rate=1e-7, total=1000)
+    flat.go(400)
+    assert {steer.factor for steer in flat.steers} == {1.0}
 
 
 def test_a_guard_sets_no_rate_and_ignores_its_own():

@@ -20,7 +20,6 @@ NEAR_GAIN, NEAR_DEVIATIONS = 0.1, 0.5
 HARD_CUTS, HUSH = 3, 0.01
 FIRST_LOOK, LOOKS = 16, 6
 EARLY, LITTLE, REST_STEPS = 0.25, 0.1, 10
-FLAT, RAISE = "flat", 3.0
 
 
 @final
@@ -39,7 +38,8 @@ class Guard(Controller):
     batch norm) is mended at once. A streak of them is answered like a lost loss, except where
     the good state gives no finite step either: then the rate is not to blame, and is put back.
     Each failed attempt waits twice as long; after ``tries`` of them the run is given up.
-    Skipped steps that a gradient scaler counts as its own are left to it. Layers without
+    Skipped steps that a gradient scaler counts as its own are left to it, and only what they
+    spoilt is mended. Layers without
     gradients begin anew, and on a flat start the rate is raised.
 
     Hears ``loss``, ``gradient_norm``, ``skipped_steps``, ``scaler_skips``, ``probing``,
@@ -132,6 +132,8 @@ class Guard(Controller):
             memory.watch.rebase()
             memory.asked = [memory.keep]
         loss = float(values.get("loss", NAN))
+        if overflowed and memory.kept_at >= 0 and not memory.asked:
+            memory.asked = [memory.mend]  # the scaler's business, unless a batch was not finite
         if "loss" not in values or overflowed:
             return
         if skipped or not math.isfinite(loss):
@@ -219,7 +221,7 @@ class Guard(Controller):
         elif self._may_look_back(outcome):
             memory.asked = [["keep", PRESENT], ["restore", BEFORE]]
             memory.looking, memory.trying_old = [], True
-        elif not self._raised(outcome) and not memory.asked and self._may_keep(outcome):
+        elif self._may_keep(outcome):
             memory.asked = [memory.keep]
 
     def _is_lost(self) -> bool:
@@ -243,7 +245,7 @@ class Guard(Controller):
                 f"{self.fires} roll-backs did not settle the loss: spikes are no longer undone"
             )
             return
-        watch, memory.plateau.over = memory.watch, True
+        watch = memory.watch
         average, memory.before = watch.average, memory.factor
         best = watch.settle()
         memory.factor *= self.cut if memory.fires <= HARD_CUTS else self.cut / 2
@@ -310,29 +312,6 @@ class Guard(Controller):
         )
         watch.forget()
         memory.asked = [["forget", BEFORE], ["forget", PRESENT], memory.keep]
-
-    def _raised(self, outcome: Reading) -> bool:
-        """Three times the rate where the loss never moved; undone where that does not help."""
-        memory, horizon = self._memory, outcome.expected_steps or self.horizon
-        if memory.stall.faint or outcome.values.get("dead_layers", 0.0) > 0:
-            return False
-        what = memory.plateau.ask(memory.watch, step=outcome.step, horizon=horizon)
-        if what == "raise":
-            memory.factor *= RAISE
-            memory.asked = [["keep", FLAT]] if memory.plateau.raises == 1 else []
-        elif what == "undo":
-            memory.factor /= RAISE**memory.plateau.raises
-            memory.asked = [["restore", FLAT], ["forget", FLAT]]
-        elif what == "leave":
-            memory.asked = [["forget", FLAT]]
-            return True
-        else:
-            return False
-        memory.reason = (
-            f"step {outcome.step}: the loss has not moved from {memory.watch.average:.4g}; "
-            f"the rate is {memory.factor:g} times what was set"
-        )
-        return True
 
     def _is_dead(self, seen: Reading, outcome: Reading) -> bool:
         """Answers layers without gradients early in training; later it only says so."""

@@ -50,6 +50,8 @@ class Probe(Controller):
         warmup: Share of the budget in which the rate rises, 0 to under ``follow``.
         follow: Share in which it follows the measurements, over 0, at most ``hold``.
         hold: Share at which the fall begins, under 1.
+        look_back: Whether it looks back; not where the loss is meant to rise, as in a
+            generative adversarial network.
 
     Reference: r, the powers and the shares were fitted on the six development workloads of
     ``benchmarks/workloads.py`` and tried on the others; that relative steps are alike across
@@ -75,6 +77,7 @@ class Probe(Controller):
         warmup: float = 0.05,
         follow: float = 0.25,
         hold: float = 0.6,
+        look_back: bool = True,
     ) -> None:
         super().__init__(learning_rate)
         if not 0 < relative_step < math.inf:
@@ -85,7 +88,7 @@ class Probe(Controller):
                 f" {warmup:g}, {follow:g}, {hold:g}"
             )
         self.relative_step, self.warmup = relative_step, warmup
-        self.follow, self.hold = follow, hold
+        self.follow, self.hold, self.look_back = follow, hold, look_back
         self.peak = float(learning_rate)
         self._trial = 0  # of TRIALS; past its end: measured, or it cannot be
         self._measured: list[float] = []
@@ -198,7 +201,7 @@ class Probe(Controller):
 
     @property
     def _looks_in_all(self) -> int:
-        return int(self.follow / LOOK_EVERY)
+        return int(self.follow / LOOK_EVERY) if self.look_back else 0
 
     def _follows_from(self, choice: Steer, change: float) -> bool:
         return bool(choice.learning_rate) and math.isfinite(change) and change > 0

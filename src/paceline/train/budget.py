@@ -26,7 +26,7 @@ class Allowance:
     seconds: float | None
     begun_seconds: float = 0.0
 
-    def progress(self, *, step: int, elapsed_seconds: float, reserve_seconds: float) -> float:
+    def progress(self, *, step: float, elapsed_seconds: float, reserve_seconds: float) -> float:
         """Share of the training that is done, 0 to 1; the reserve is for what follows it.
 
         >>> Allowance(steps=10, seconds=None).progress(

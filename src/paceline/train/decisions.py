@@ -31,6 +31,8 @@ class Decision:
         reason: Why, in one line.
         learning_rate: What it asked for, or None.
         factor: What it multiplies the rate by.
+        batch_size: What it asked for, or None.
+        stop: Whether it ended the run.
         moves: What it had done with remembered states.
         seen: What it rests on, by name.
     """
@@ -40,6 +42,8 @@ class Decision:
     reason: str
     learning_rate: float | None
     factor: float
+    batch_size: int | None
+    stop: bool
     moves: tuple[Move, ...]
     seen: Mapping[str, float]
 
@@ -53,14 +57,17 @@ class Decision:
             reason=steer.reason,
             learning_rate=steer.learning_rate,
             factor=steer.factor,
+            batch_size=steer.batch_size,
+            stop=steer.stop,
             moves=steer.moves,
             seen={**known, "progress": reading.progress},
         )
 
     def write(self, ledger: Ledger, elapsed_seconds: float) -> None:
         """Puts it into a ledger."""
+        name, chosen = self._choice()
         detail: dict[str, Any] = {
-            "chosen": self.learning_rate if self.learning_rate is not None else self.factor,
+            "chosen": chosen,
             "reason": self.reason,
             "seen": {name: value for name, value in self.seen.items() if math.isfinite(value)},
         }
@@ -71,7 +78,17 @@ class Decision:
             step=self.step,
             seconds=elapsed_seconds,
             source=self.source,
-            name="learning_rate",
+            name=name,
             value=self.learning_rate,
             detail=detail,
         )
+
+    def _choice(self) -> tuple[str, Any]:
+        """What was chosen, and the name of that."""
+        if self.stop:
+            return "stop", "now"
+        if self.batch_size is not None:
+            return "batch_size", self.batch_size
+        if self.learning_rate is not None:
+            return "learning_rate", self.learning_rate
+        return "factor", self.factor

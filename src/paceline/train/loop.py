@@ -251,7 +251,7 @@ class Loop:
         return Reading(
             step=self.step,
             progress=self._progress_at(elapsed_seconds),
-            total_steps=self.plan.allowance.steps,
+            total_steps=self.plan.allowance.steps if self.plan.updater.is_even else None,
             values=dict(self.pace.values),
             batch=self.plan.updater.replay.fresh,
             remembers=self._memory.works,
@@ -261,7 +261,7 @@ class Loop:
         allowed = self.plan.allowance
         reserve = 0.0 if allowed.seconds is None else self.after_seconds()
         return allowed.progress(
-            step=self.step, elapsed_seconds=elapsed_seconds, reserve_seconds=reserve
+            step=self.plan.updater.spent, elapsed_seconds=elapsed_seconds, reserve_seconds=reserve
         )
 
     def after_seconds(self) -> float:

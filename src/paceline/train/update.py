@@ -41,6 +41,7 @@ class Updater:
         align: Whether each gradient is compared with the one before.
 
     Attributes:
+        spent: Of a budget of steps: an update on twice the batch counts twice.
         pieces: Parts into which a micro-batch is cut; doubled each time that the memory is
             full, and the update is begun anew: the effective batch stays as it is.
     """
@@ -62,6 +63,7 @@ class Updater:
     ) -> None:
         self.optimizer, self.rates = optimizer, Rates(optimizer)
         self.accumulate, self.replay = accumulate, Replay[Batch](feed)
+        self.spent, self._given = 0.0, accumulate
         self.scaler = precision.scaler()
         self._network, self._loss, self._batch_size = network, loss, feed.batch_size
         self._precision, self._channels_last = precision, channels_last
@@ -76,6 +78,11 @@ class Updater:
         """In one update."""
         return self._batch_size * self.accumulate
 
+    @property
+    def is_even(self) -> bool:
+        """Whether the batch was never changed, so that steps can be foretold."""
+        return self.accumulate == self._given and self.spent == int(self.spent)
+
     def update(self, steer: Steer) -> Update:
         """One update, on the batches and at the rate that were decided."""
         if steer.learning_rate is not None:
@@ -84,6 +91,7 @@ class Updater:
             self.rates.scale(steer.factor)
         if steer.batch_size is not None:
             self.accumulate = max(1, round(steer.batch_size / self._batch_size))
+        self.spent += self.accumulate / self._given
         self.replay.begin(steer.batch, hold=steer.probing)
         drawn: list[tuple[int, Batch]] = []
         while (total := self._gradients(drawn)) is None:
@@ -152,6 +160,7 @@ class Updater:
             "replay": self.replay.state_dict(),
             "rates": self.rates.state_dict(),
             "accumulate": self.accumulate,
+            "spent": self.spent,
             "pieces": self.pieces,
             "stepper": self._stepper.state_dict(),
         }
@@ -163,6 +172,7 @@ class Updater:
         self.replay.load_state_dict(state["replay"])
         self.rates.load_state_dict(state["rates"])
         self.accumulate, self.pieces = state["accumulate"], state["pieces"]
+        self.spent = state["spent"]
         self._stepper.load_state_dict(state["stepper"])
 
 

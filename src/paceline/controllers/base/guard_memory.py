@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self, final
 
 from paceline.controllers.base.loss_watch import LossWatch
-from paceline.controllers.base.plateau import Plateau
 from paceline.controllers.base.skips import Skips
 from paceline.controllers.base.stall import Stall
 
 SLOTS = ("good", "good too")  # the old state stays until the new one is seen to be good
-_INNER: dict[str, Any] = {"watch": LossWatch, "skips": Skips, "stall": Stall, "plateau": Plateau}
+_INNER: dict[str, Any] = {"watch": LossWatch, "skips": Skips, "stall": Stall}
 
 
 @final
@@ -53,7 +52,6 @@ class GuardMemory:
     looks: int = 0  # how often the state before was tried since
     trying_old: bool = False
     stall: Stall = field(default_factory=Stall)
-    plateau: Plateau = field(default_factory=Plateau)
     revivals: int = 0
     revived_at: int = -1
     asked: list[list[str]] = field(default_factory=list)  # moves of the next decision
