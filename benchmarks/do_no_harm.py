@@ -2,12 +2,12 @@
 
     python benchmarks/do_no_harm.py
 
-Each workload and optimizer of workloads.py is started at the best rate of the reference's
-grid and trained three ways with the same budget, batches and seeds: by hand with the
-schedule that the grid found best; with the Pacer's probe, which knows that rate as a hint
-and pays for its trials; and by hand with the guard alone beside that schedule. Lost = (validation loss -
-that of by hand) / (by hand's whole improvement), in per cent; noise is how far the seeds of
-by hand lie apart, in the same unit.
+Each workload and optimizer of workloads.py is started at the best rate of the reference's grid
+and trained three ways with the same budget, batches and seeds: by hand with the schedule that
+the grid found best; with the Pacer's probe, which knows that rate as a hint and pays for its
+trials; and by hand with the guard alone beside that schedule. Lost = (validation loss - that
+of by hand) / (by hand's whole improvement), in per cent; noise is how far the seeds of by hand
+lie apart, in the same unit.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ again, up to five times, where it dies; it may resume from its own files. Beside
   on a validation loss that is not finite, gradient clipping, resume from the last;
 - skorch: the same with its Checkpoint, LRScheduler, GradientNormClipping, LoadInitState.
 
+Lightning and skorch keep the best weights of validation data that were collected at the
+start; where the data change midway, those are of the old kind.
+
 The learning rate of the three was tuned on the undisturbed task (0.1 of 0.01 ... 1); for
 Paceline the same number is the hint. Paceline is ``paceline.Pacer`` in the plain loop; where
 the fault is about memory, processes or files it is ``paceline.fit``, compared with its own
@@ -39,7 +42,7 @@ from typing import Any
 
 import torch
 from faults import BATCH, FAULTS, FILE_FAULTS, STEPS, Case, World, corrupt_newest, together
-from harness import write_result
+from harness import HERE, write_result
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
@@ -404,6 +407,7 @@ def main() -> None:
     parser.add_argument("--trainers", default=",".join([*TRAINERS][:4]), help="by name")
     parser.add_argument("--faults", default=",".join(FAULTS), help="by name")
     parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--keep", action="store_true", help="the others' rows of the last run")
     parser.add_argument("--out", help="where to write the figures, instead of results/")
     given = parser.parse_args()
     seeds = list(range(1 if given.smoke else given.seeds))
@@ -412,6 +416,11 @@ def main() -> None:
     warm_up([*trainers, "Paceline fit"] if "Paceline" in trainers else trainers)
     table = gauntlet(trainers, given.faults.split(","), seeds, steps)
     figures = {"seeds": seeds, "steps": steps, "faults": FAULTS, "trainers": table}
+    if given.keep:
+        last = json.loads((HERE / "results" / "fault_gauntlet.json").read_text(encoding="utf-8"))
+        kept = {name: rows for name, rows in last["trainers"].items() if name not in table}
+        figures["kept"] = {"of": list(kept), "when": last["when"], "commit": last["commit"]}
+        figures["trainers"] = table = kept | table
     figures["faults_survived"] = {
         name: sum(
             found["survived"] == found["of"] for fault, found in rows.items() if fault != "clean"

@@ -2,12 +2,12 @@
 
     python benchmarks/loop_overhead.py
 
-Beside them Lightning's. The same model, the same batches in the same order, the same optimizer and schedule.
-By hand: torch's own loop with the things that every such loop has (a learning-rate
-scheduler and the loss read at every step). The three take turns, short stretch after
-short stretch, so that a change in the machine's speed touches all alike; the figure is
-the median over the rounds of (steps per second of the one / steps per second by hand).
-One thread, so that the figure is about loops and not about threads waiting for a core.
+Beside them Lightning's. The same model, the same batches in the same order, the same optimizer
+and schedule. By hand: torch's own loop with the things that every such loop has (a learning-
+rate scheduler and the loss read at every step). The three take turns, short stretch after
+short stretch, so that a change in the machine's speed touches all alike; the figure is the
+median over the rounds of (steps per second of the one / steps per second by hand). One thread,
+so that the figure is about loops and not about threads waiting for a core.
 """
 
 from __future__ import annotations

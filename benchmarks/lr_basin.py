@@ -3,15 +3,15 @@
     python benchmarks/lr_basin.py --scale short
     python benchmarks/lr_basin.py --scale long
 
-Twelve workloads (workloads.py) times seven of torch's optimizers, five seeds, each started
-at rates from 1e-6 to 10. The rate that the probe is started at is to change no bit of what
-comes: the first seed is run from all five and compared, the other seeds from one. A run has one budget of backward passes, counted here, out of which
-it pays for its own probing. Lost = (validation loss at the end - reference) / (at the
-beginning - reference); the reference is the best of a grid of 13 half-decade rates times
-constant, cosine and linear, three seeds each (lr_reference.py), whose search costs it
-nothing. Rivals run in the same table at their best defaults, started at torch's default
-rates; those that are optimizers of their own are run once a workload, and held against the
-best of the seven. Nobody sees validation data.
+Twelve workloads (workloads.py) times seven of torch's optimizers, five seeds, each started at
+rates from 1e-6 to 10. The rate that the probe is started at is to change no bit of what comes:
+the first seed is run from all five and compared, the other seeds from one. A run has one
+budget of backward passes, counted here, out of which it pays for its own probing. Lost =
+(validation loss at the end - reference) / (at the beginning - reference); the reference is the
+best of a grid of 13 half-decade rates times constant, cosine and linear, three seeds each
+(lr_reference.py), whose search costs it nothing. Rivals run in the same table at their best
+defaults, started at torch's default rates; those that are optimizers of their own are run once
+a workload, and held against the best of the seven. Nobody sees validation data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A sweep and a race find the rate of a quadratic, keeps its trials short, and goes on from any moment."""
+"""A sweep and a race find the rate of a quadratic, and go on from any moment."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def train(
         loss.backward()
         pacer.step(loss)
         losses.append(loss.item())
-        if upto is not None and pacer.step_count >= upto or pacer.done:
+        if pacer.done or (upto is not None and pacer.step_count >= upto):
             break
     return losses
 

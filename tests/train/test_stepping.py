@@ -63,7 +63,7 @@ def test_where_it_does_not_guard_it_steps_all_the_same() -> None:
 
 
 def test_clipping_bounds_the_step() -> None:
-    layer, _, stepper = made(clip=0.01)
+    _, _, stepper = made(clip=0.01)
     update = stepper.step(1.0, measure=True)
     assert update.gradient_norm > 0.01
     assert update.motion[1] == pytest.approx(0.5 * 0.01, rel=1e-3)

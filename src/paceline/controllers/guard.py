@@ -19,7 +19,7 @@ KEEPS, LEAST_STEPS = 40, 10
 NEAR_GAIN, NEAR_DEVIATIONS = 0.1, 0.5
 HARD_CUTS, HUSH = 3, 0.01
 FIRST_LOOK, LOOKS = 16, 6
-EARLY, LITTLE, REST_STEPS = 0.25, 0.1, 10
+EARLY, LITTLE, REST_STEPS = 0.35, 0.1, 10
 
 
 @final
@@ -39,8 +39,7 @@ class Guard(Controller):
     the good state gives no finite step either: then the rate is not to blame, and is put back.
     Each failed attempt waits twice as long; after ``tries`` of them the run is given up.
     Skipped steps that a gradient scaler counts as its own are left to it, and only what they
-    spoilt is mended. Layers without
-    gradients begin anew, and on a flat start the rate is raised.
+    spoilt is mended. Layers without gradients begin anew early in training.
 
     Hears ``loss``, ``gradient_norm``, ``skipped_steps``, ``scaler_skips``, ``probing``,
     ``restores`` and ``dead_layers``.
@@ -189,8 +188,7 @@ class Guard(Controller):
             memory.factor = memory.before
             what = f"the good state is not finite either, the rate is back at {memory.factor:g}"
         else:
-            memory.before = memory.factor
-            memory.factor *= self.cut
+            self._lower(self.cut)
             what = f"the rate is down to {memory.factor:g} of what was set"
         memory.failed += 1
         back = f"back to step {memory.kept_at}, " if memory.kept_at >= 0 else ""
@@ -246,9 +244,9 @@ class Guard(Controller):
             )
             return
         watch = memory.watch
-        average, memory.before = watch.average, memory.factor
+        self._lower(self.cut if memory.fires <= HARD_CUTS else self.cut / 2)
+        average = watch.average
         best = watch.settle()
-        memory.factor *= self.cut if memory.fires <= HARD_CUTS else self.cut / 2
         kept, noise = min(average, memory.kept_loss), self.deviations * watch.deviation
         memory.level = max((kept + average) / 2, min(kept + noise, average))
         memory.looking, memory.asked = [], [memory.restore]
@@ -256,6 +254,10 @@ class Guard(Controller):
             f"step {seen.step}: the loss rose from {best:.4g} to {average:.4g}; back to step "
             f"{memory.kept_at}, the rate is down to {memory.factor:g} of what was set"
         )
+
+    def _lower(self, cut: float) -> None:
+        self._memory.before = self._memory.factor
+        self._memory.factor *= cut
 
     def _judge(self, outcome: Reading) -> None:
         """After a roll-back: is the good state still good, or did the data change?"""
@@ -340,8 +342,7 @@ class Guard(Controller):
         memory = self._memory
         what = ""
         if memory.revivals:  # they died again: the rate killed them
-            memory.before = memory.factor
-            memory.factor *= self.cut
+            self._lower(self.cut)
             what = f", the rate is down to {memory.factor:g} of what was set"
         memory.watch.forget()
         memory.shifts, memory.shifted_at = memory.shifts + 1, float(outcome.progress)

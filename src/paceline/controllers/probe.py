@@ -13,13 +13,13 @@ from paceline.core.readings import NAN, Move, Reading, Steer
 
 TRIALS = (1.0, 1e-6, 1e6)
 SOUND = (1e-5, 1e5)  # of a change relative to the weights: what single precision can measure
-REFERENCE_STEPS, HORIZON_POWER = 500.0, 0.25
+REFERENCE_STEPS, HORIZON_POWER = 500.0, 1 / 3
 OPEN_STEPS = 2000.0
 MEASUREMENTS = 200
 FORGOTTEN = 1 / 3
-RISE_AGAIN, RISE_FROM = 0.03, 0.3
+LATEST_SHARE, LEAST_LATEST = 0.2, 5
 FIRST, LOOK_EVERY, RECENT, MOST_RECENT = 6, 0.06, 0.04, 40
-ERRORS, CUT = 3.0, 0.2
+ERRORS, BLOWN, CUT = 3.0, 4.0, 0.2
 
 
 @final
@@ -30,17 +30,20 @@ class Probe(Controller):
     yet in early training they make the same relative step: with u_t as the change of the
     weights w at a rate of one and β as the coefficient of the first moment,
 
-        η = r · (500 / T)^¼ · sqrt((1 - β) / (1 + β)) · |w| / mean |u_t|,    r = 0.075.
+        η = r · (500 / T)^⅓ · sqrt((1 - β) / (1 + β)) · |w| / mean |u_t|,    r = 0.08.
 
     Successive changes of a first moment are alike, hence the root: the same drift needs
-    smaller steps. The first step is a trial at a rate of one, taken back when it has been
-    measured; then the rate warms up, follows the measurements until a quarter of the budget,
-    stays until ``hold``, and falls in a straight line to zero. The optimizer's own rate is
-    used only where nothing can be measured. In a run without an end the rate stays.
+    smaller steps. The mean is that of all but the oldest third or of the newest fifth, the
+    larger one: gradients that grow count at once. The first step is a trial at a rate of
+    one, taken back when it has been measured; then the rate warms up, follows the
+    measurements until a quarter of the budget, stays until ``hold``, and falls in a straight
+    line to zero. The optimizer's own rate is used only where nothing can be measured. In a
+    run without an end the rate stays.
 
     Weights that were trained before want smaller steps than the law's. So until ``follow``
     it looks four times whether the loss stands above where it began, by more than three
-    standard errors; then it goes back to the first weights and takes a fifth of the rate.
+    standard errors (or at once where it is four times as high); then it goes back to the
+    first weights and takes a fifth of the rate.
     When another controller tells that the data changed (``shifts``), the schedule begins
     again.
 
@@ -66,14 +69,14 @@ class Probe(Controller):
     >>> probe.learn(first, steer, Reading(step=1, progress=0.002, total_steps=500,
     ...     values={"parameter_norm": 10.0, "update_norm": 2.0}))
     >>> round(probe.peak, 4)
-    0.375
+    0.4
     """
 
     def __init__(
         self,
         learning_rate: float,
         *,
-        relative_step: float = 0.075,
+        relative_step: float = 0.08,
         warmup: float = 0.05,
         follow: float = 0.25,
         hold: float = 0.6,
@@ -137,9 +140,6 @@ class Probe(Controller):
 
     def _warm(self, seen: Reading) -> float:
         steps = seen.expected_steps or OPEN_STEPS
-        if self._origin > 0:
-            risen = (seen.progress - self._origin) / RISE_AGAIN
-            return min(1.0, RISE_FROM + (1 - RISE_FROM) * risen)
         since = seen.step - self._risen_from
         return min(1.0, (since + 1) / max(self.warmup * steps, 1.0))
 
@@ -148,7 +148,7 @@ class Probe(Controller):
         return max(min(1.0, left / (1 - self.hold)), 0.0)
 
     def _reason(self, seen: Reading) -> str:
-        if not self._measured:
+        if not self._measured and self._cut == 1:
             return f"nothing could be measured: falls from the given {self.peak:.3g}"
         if self._origin > 0:
             return "the data changed: begins the schedule again"
@@ -179,6 +179,7 @@ class Probe(Controller):
         shifts = outcome.values.get("shifts", 0.0)
         if shifts > self._shifts:
             self._shifts, self._origin = shifts, outcome.progress
+            self._risen_from = outcome.step
 
     def _look_back(self, seen: Reading, outcome: Reading) -> None:
         """Whether the loss stands above where it began; if so, back to the first weights."""
@@ -191,13 +192,20 @@ class Probe(Controller):
         steps = outcome.expected_steps or OPEN_STEPS
         length = int(min(max(RECENT * steps, FIRST), MOST_RECENT))
         self._recent = [*self._recent[1 - length :], loss]
+        if self._looks == 0 and loss > BLOWN * abs(fmean(self._first)):
+            self._go_back(seen, outcome)
+            return
         if outcome.step < LOOK_EVERY * (self._looks + 1) * steps or len(self._recent) < length:
             return
         self._looks += 1
-        if seen.remembers and _stands_above(self._recent, self._first):
-            self._cut *= CUT
-            self.peak *= CUT
-            self._restores, self._risen_from, self._recent = True, outcome.step, []
+        if _stands_above(self._recent, self._first):
+            self._go_back(seen, outcome)
+
+    def _go_back(self, seen: Reading, outcome: Reading) -> None:
+        self._cut *= CUT
+        self.peak *= CUT
+        self._restores, self._risen_from, self._recent = True, outcome.step, []
+        self._measured.clear()
 
     @property
     def _looks_in_all(self) -> int:
@@ -220,8 +228,10 @@ class Probe(Controller):
         if not (math.isfinite(norm) and norm > 0):
             return
         self._measured.append(change)
-        recent = self._measured[int(FORGOTTEN * len(self._measured)) :]
-        self.peak = self._aim(outcome) * norm * len(recent) / sum(recent)
+        count = len(self._measured)
+        recent = self._measured[int(FORGOTTEN * count) :]
+        latest = self._measured[-max(LEAST_LATEST, int(LATEST_SHARE * count)) :]
+        self.peak = self._aim(outcome) * norm / max(fmean(recent), fmean(latest))
 
     def _aim(self, outcome: Reading) -> float:
         steps = outcome.expected_steps or OPEN_STEPS

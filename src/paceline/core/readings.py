@@ -45,13 +45,15 @@ class Reading:
         progress: Share of the budget that is spent, from 0 to 1; 0 where it has no end.
         total_steps: Steps in the whole budget, None where the budget is time or open.
         values: Plain floats by name, the unit in the name (``step_seconds``). The loop
-            itself gives ``loss``, ``gradient_norm`` and ``learning_rate`` of the last step, ``skipped_steps``
-            (updates that were left out so far because something was not finite),
-            ``probing`` (1 where the last step was a trial), ``momentum`` (the coefficient of
-            the optimizer's first moment), ``adaptive`` (1 where it divides by the gradient's
-            size), after a step that was to be measured ``parameter_norm`` (before it) and
-            ``update_norm`` (of the change; nan after others), and ``restores`` (how often the
-            run has gone back to a remembered state outside of trials).
+            itself gives ``loss``, ``gradient_norm`` and ``learning_rate`` of the last step,
+            ``skipped_steps`` (updates that were left out so far because something was not
+            finite), ``scaler_skips`` (those that a gradient scaler left out), ``probing``
+            (1 where the last step was a trial), ``restores`` (how often the run has gone
+            back to a remembered state outside of trials), ``dead_layers`` and
+            ``exploding_layers``, ``momentum`` (the coefficient of the optimizer's first
+            moment), ``adaptive`` (1 where it divides by the gradient's size), and after a
+            step that was to be measured ``parameter_norm`` (before it) and ``update_norm``
+            (of the change; nan after others).
         batch: Number of the next batch that was not seen before.
         replays: Whether a batch can be asked for again.
         remembers: Whether a state can be kept and restored.

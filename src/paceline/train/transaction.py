@@ -290,6 +290,7 @@ def taken_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def put_together(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """The nested state that ``taken_apart`` took apart."""
     if isinstance(value, list):
         return [put_together(inner, tensors) for inner in value]
     if not isinstance(value, dict):
