@@ -18,8 +18,8 @@ OPEN_STEPS = 2000.0
 MEASUREMENTS = 200
 FORGOTTEN = 1 / 3
 LATEST_SHARE, LEAST_LATEST = 0.2, 5
-FIRST, LOOK_EVERY, RECENT, MOST_RECENT = 6, 0.06, 0.04, 40
-ERRORS, BLOWN, CUT = 3.0, 4.0, 0.2
+FIRST, LOOK_EVERY, RECENT, MOST_RECENT = 6, 0.12, 0.04, 40
+RISEN, BLOWN, ERRORS, CUT = 1.75, 4.0, 3.0, 0.2
 
 
 @final
@@ -41,9 +41,10 @@ class Probe(Controller):
     run without an end the rate stays.
 
     Weights that were trained before want smaller steps than the law's. So until ``follow``
-    it looks four times whether the loss stands above where it began, by more than three
-    standard errors (or at once where it is four times as high); then it goes back to the
-    first weights and takes a fifth of the rate.
+    it looks twice whether the loss stands at 1.75 times what it began with, by more than
+    three standard errors (and once whether it is four times as high); then it goes back to
+    the first weights and takes a fifth of the rate. A smaller rise is borne: noise that a
+    high rate makes is gone when the rate has fallen.
     When another controller tells that the data changed (``shifts``), the schedule begins
     again.
 
@@ -268,10 +269,11 @@ class Probe(Controller):
 
 
 def _stands_above(recent: list[float], first: list[float]) -> bool:
-    """Whether the mean of the one is over that of the other by three standard errors.
+    """Whether the mean of the one is far over that of the other, and not by chance.
 
-    >>> _stands_above([2.0, 2.1, 1.9, 2.0], [1.0, 1.1, 0.9]), _stands_above([1.0, 1.2], [1.1, 1.0])
+    >>> _stands_above([2.0, 2.1, 1.9, 2.0], [1.0, 1.1, 0.9]), _stands_above([1.3, 1.2], [1.1, 1.0])
     (True, False)
     """
     error = math.sqrt(variance(recent) / len(recent) + variance(first) / len(first))
-    return fmean(recent) - fmean(first) > ERRORS * error
+    began = fmean(first)
+    return fmean(recent) - began > max(ERRORS * error, (RISEN - 1) * abs(began))
