@@ -255,7 +255,7 @@ def _optimizer_liars() -> None:  # noqa: C901 # one small liar after another
 
     def together(self: Any, found: Any) -> None:
         for group, p in each(self):
-            if group["foreach"]:
+            if group["foreach"] and p.grad is not None:
                 p.mul_(1 - 0.1 * group["lr"])
 
     def hoard(self: Any, found: Any) -> None:

@@ -43,7 +43,7 @@ def parts(shelf: str | None = None, name: str | None = None, /, *, as_json: AsJs
     Parameters
     ----------
     shelf
-        data, tasks, models, monitors or controllers.
+        data, tasks, models, optimizers, learners, monitors or controllers.
     name
         A part of it.
     as_json

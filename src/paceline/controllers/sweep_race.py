@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import fmean
 from typing import Any, final
 
@@ -70,14 +71,10 @@ class SweepRace(Controller):
         script = self._script(seen)
         if script is not None:
             steer = script.steer
-            if not self._moves:
-                return steer
-            return Steer(
-                learning_rate=steer.learning_rate,
-                batch=steer.batch,
+            return replace(
+                steer,
+                batch=steer.batch if seen.replays else None,
                 moves=(*self._moves, *steer.moves),
-                probing=True,
-                reason=steer.reason,
             )
         rate = self._peak * self._left(seen.progress) * self._ramp(seen)
         return Steer(learning_rate=rate, moves=self._moves, reason=self._reason())

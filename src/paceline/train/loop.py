@@ -34,6 +34,7 @@ TELL_EVERY = 16
 AFTERWARDS_SECONDS = 0.3
 VALIDATION_SHARE = 0.1
 SAVE_SHARE = 0.02
+SCALER_TRIES = 64
 NAN = float("nan")
 
 
@@ -154,10 +155,15 @@ class Loop:
     def _one_step(self) -> None:
         plan = self.plan
         steer = self.pace.decide(self._reading(self._elapsed()))
+        pieces = plan.updater.pieces
         update = plan.updater.update(steer)
-        while update.scaler_skipped:  # the scaler halves its factor until it fits
+        for _ in range(SCALER_TRIES):
+            if not update.scaler_skipped:  # the scaler halves its factor until it fits
+                break
             update = plan.updater.update(steer)
             self.pace.values["scaler_skips"] = self.pace.values.get("scaler_skips", 0.0) + 1
+        if plan.updater.pieces > pieces:
+            self._cut_up(plan.updater.pieces)
         self.step += 1
         glimpse = glimpse_of(
             update,
@@ -280,6 +286,13 @@ class Loop:
 
     def _decided(self, source: str, reading: Reading, steer: Steer) -> None:
         Decision.of(source, reading, steer).write(self._ledger, self._elapsed())
+
+    def _cut_up(self, pieces: int) -> None:
+        self._progress.warn(
+            f"the memory is full: each batch is worked off in {pieces} pieces from here on; the"
+            " effective batch stays as it is"
+        )
+        self._event("out_of_memory", {"pieces": pieces})
 
     def _event(self, name: str, detail: Mapping[str, Any]) -> None:
         self._ledger.write(

@@ -31,7 +31,7 @@ from paceline.train.transaction import (
 )
 
 PLACES = ("device", "host", "disk", "off")
-_AT_ONCE = 4  # states that may be remembered at one time: start, winner, good, and one more
+_AT_ONCE = 5  # states at one time: a trial's start, two good ones, two after a change
 _SHARE = 0.5  # of the free memory that they may take
 _Pair = tuple[Tensor, Tensor]
 

@@ -54,6 +54,7 @@ class Pace:
         self._seen: list[Reading] = []
         self._chosen: list[Steer] = []
         self._reasons = [""] * len(self._controllers)
+        self._ordinary = 0
         self.values: dict[str, float] = {}
         self.steer = Steer()
         self.acts = True
@@ -99,7 +100,8 @@ class Pace:
             return
         for monitor in self._monitors:
             values.update(monitor.read(glimpse))
-        if glimpse.step in _EARLY_STEPS or glimpse.step % LAYERS_EVERY == 0:
+        self._ordinary += 1
+        if self._ordinary in _EARLY_STEPS or self._ordinary % LAYERS_EVERY == 0:
             values["dead_layers"] = float(len(self._layers.dead()))
             values["exploding_layers"] = float(len(self._layers.exploding()))
 
@@ -121,6 +123,7 @@ class Pace:
             self._memory.forget(move.name)
         else:
             self._layers.revive(self._layers.dead())
+            self.values["dead_layers"] = 0.0
 
     def _notice(self, reading: Reading) -> None:
         for at, (each, steer) in enumerate(zip(self._controllers, self._chosen, strict=True)):
@@ -139,6 +142,7 @@ class Pace:
             "values": dict(self.values),
             "reasons": list(self._reasons),
             "probing": self.steer.probing,
+            "ordinary": self._ordinary,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -150,7 +154,7 @@ class Pace:
         self._memory.load_state_dict(state["memory"])
         self._layers.load_state_dict(state["layers"])
         self.values, self._reasons = dict(state["values"]), list(state["reasons"])
-        self.steer = Steer(probing=state["probing"])
+        self.steer, self._ordinary = Steer(probing=state["probing"]), state["ordinary"]
 
 
 def merged(steers: Sequence[Steer]) -> Steer:

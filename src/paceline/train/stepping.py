@@ -72,11 +72,13 @@ class Stepper:
             measure: Whether the motion of the parameters is.
         """
         scaler = scaler if scaler is not None and scaler.is_enabled() else None
+        if guards and not math.isfinite(loss):  # before the scaler takes it for an overflow
+            return Update(loss=loss, gradient_norm=math.nan, skipped=True)
         scale = 1.0 if scaler is None else scaler.get_scale()
         if scaler is not None and self._clip is not None:
             scaler.unscale_(self._optimizer)
         norm = self._norm() / (scale if self._clip is None else 1.0)
-        if scaler is None and guards and not (math.isfinite(loss) and math.isfinite(norm)):
+        if scaler is None and guards and not math.isfinite(norm):
             return Update(loss=loss, gradient_norm=norm, skipped=True)
         aligned = self._aligned(norm)
         if measure:
