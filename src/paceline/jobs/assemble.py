@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 
 from paceline.controllers.base import Controller
 from paceline.core import catalog
 from paceline.core.errors import SettingError, nearest
-from paceline.core.recipe import Part
+from paceline.core.recipe import Part, Recipe
 from paceline.core.signature import Signature
 from paceline.monitors.base import Monitor
 
@@ -44,7 +44,9 @@ def optimizer_names() -> dict[str, type[Optimizer]]:
     torchs = {
         name.lower(): value
         for name, value in vars(torch.optim).items()
-        if inspect.isclass(value) and issubclass(value, Optimizer) and value is not Optimizer
+        if inspect.isclass(value)
+        and issubclass(value, Optimizer)
+        and value not in (Optimizer, LBFGS)
     }
     return torchs | dict(catalog.parts("optimizers"))
 
@@ -116,6 +118,21 @@ def build_beside(
         for name, settings in {**BESIDE, **wanted}.items()
         if settings is not False
     ]
+
+
+def refuse_wrong_parts(recipe: Recipe) -> None:
+    """Builds what a recipe names on nothing, so that a slip is told before the data are read.
+
+    Raises:
+        SettingError: A part is unknown, or a setting of one is.
+    """
+    build_controller(recipe.controller, 1.0)
+    build_beside(recipe.beside, 1.0)
+    if recipe.model.name is not None:
+        catalog.find("models", recipe.model.name)
+    if recipe.optimizer.name is not None:
+        named = recipe.optimizer.settings | {"name": recipe.optimizer.name}
+        build_optimizer(nn.Linear(1, 1), named)
 
 
 def build_monitors() -> list[Monitor]:

@@ -26,6 +26,7 @@ from paceline.jobs.assemble import (
     build_model,
     build_monitors,
     build_optimizer,
+    refuse_wrong_parts,
 )
 from paceline.jobs.folder import choose_folder
 from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
@@ -68,6 +69,7 @@ class Job:
 
     def __init__(self, request: Request) -> None:
         self.request, self.recipe = request, request.recipe
+        refuse_wrong_parts(self.recipe)
         self.folder, self.goes_on = choose_folder(
             request.out, name_of(request.data), resume=request.resume
         )
