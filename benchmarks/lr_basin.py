@@ -93,8 +93,12 @@ class Case:
         return "/".join(parts)
 
 
-def final_loss(case: Case) -> tuple[float, int]:
-    """Validation loss after the budget, and the backward passes that were spent."""
+def final_loss(case: Case) -> float:
+    """Validation loss after the budget.
+
+    Raises:
+        RuntimeError: More backward passes were made than the budget allows.
+    """
     workload, method = WORKLOADS[case.workload], METHODS[case.method]
     steps = workload.steps if case.scale == "short" else workload.long_steps
     model = workload.model(case.seed)
@@ -114,20 +118,22 @@ def final_loss(case: Case) -> tuple[float, int]:
         loss.backward()
         spent += 1
         pacer.step(loss)
+    if spent > steps:
+        raise RuntimeError(f"{spent} backward passes of {steps}")
     with pacer.averaged():
-        return workload.validation(model), spent
+        return workload.validation(model)
 
 
-def run(case: Case) -> tuple[str, float, int]:
+def run(case: Case) -> tuple[str, float]:
     """One run; a refusal counts as a divergence."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     try:
-        loss, spent = final_loss(case)
+        loss = final_loss(case)
     except (PacelineError, RuntimeError) as error:
         print(f"{case.key}: {error}", file=sys.stderr, flush=True)
-        loss, spent = math.inf, 0
-    return case.key, loss, spent
+        loss = math.inf
+    return case.key, loss
 
 
 def cases(args: argparse.Namespace, cells: dict[str, Any]) -> Iterator[Case]:
@@ -182,7 +188,11 @@ def table(found: dict[str, float], cells: dict[str, Any]) -> dict[str, Any]:
     """For each method: all runs, those of development and of test workloads, and each cell."""
     rows: dict[str, Any] = {}
     for method in METHODS:
-        own = {key: lost(key, x, cells) for key, x in found.items() if key.split("/")[0] == method}
+        own = {
+            key: lost(key, x, cells)
+            for key, x in once(found).items()
+            if key.split("/")[0] == method
+        }
         if not own:
             continue
 
@@ -212,6 +222,16 @@ def not_alike(found: dict[str, float]) -> list[str]:
     return sorted(cell for cell, losses in ends.items() if len(losses) > 1)
 
 
+def once(found: dict[str, float]) -> dict[str, float]:
+    """Each seed of a cell once: runs from several rates that ended alike are one run."""
+    kept: dict[tuple[str, ...], str] = {}
+    for key, loss in found.items():
+        method, workload, optimizer, _, seed = key.split("/")
+        alike = (method, workload, optimizer, seed, f"{loss!r}")
+        kept.setdefault(alike, key)
+    return {key: found[key] for key in kept.values()}
+
+
 def show(rows: dict[str, Any]) -> None:
     """The table, for people."""
     print(f"{'method':22}{'runs':>6}{'median':>9}{'p90':>9}{'worst':>9}{'diverged':>9}")
@@ -228,10 +248,10 @@ def main() -> None:
     kept = json.loads(args.cache.read_text()) if args.cache and args.cache.exists() else {}
     found: dict[str, float] = {key: x for key, x in kept.items() if key in wanted}
     todo = [case for key, case in wanted.items() if key not in found]
-    began, spent = time.perf_counter(), 0
+    began = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
-        for at, (key, loss, passes) in enumerate(pool.imap_unordered(run, todo, chunksize=8), 1):
-            found[key], spent = loss, spent + passes
+        for at, (key, loss) in enumerate(pool.imap_unordered(run, todo, chunksize=8), 1):
+            found[key] = loss
             if at % 100 == 0 or at == len(todo):
                 seconds = time.perf_counter() - began
                 print(f"{at}/{len(todo)} runs, {seconds:.0f} s", flush=True)
@@ -244,7 +264,6 @@ def main() -> None:
     if not args.smoke and not args.dry:
         name = f"lr_basin_{args.scale}"
         figures = {
-            "backward_passes": spent,
             "initial_rates": args.initial,
             "cells_that_depend_on_the_initial_rate": apart,
             "percent_lost": rows,
