@@ -121,4 +121,6 @@ def _glimpses(steps: int, *, begin: int = 1) -> Iterator[Glimpse]:
             elapsed_seconds=0.01 * step + 0.001 * math.sin(step),
             gradient_norm=1.0 + 0.1 * math.sin(step),
             learning_rate=0.1,
+            gradient_alignment=0.5,
+            gradient_product=0.5 + 0.05 * math.sin(step),
         )
