@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -478,6 +479,21 @@ def test_two_pacers_work_in_one_loop() -> None:
         if pacers[0].done:
             break
     assert all(pacer.step_count == 100 for pacer in pacers)
+
+
+def test_a_batch_size_that_is_asked_for_can_be_read() -> None:
+    class Asks(Constant):  # type: ignore[misc] # final for people, not for tests
+        def decide(self, seen: Any) -> Any:
+            return replace(super().decide(seen), batch_size=64 if seen.step >= 3 else None)
+
+    network = model()
+    pacer = Pacer(
+        torch.optim.SGD(network.parameters()), total_steps=9, modules=network,
+        controller=Asks(0.01),
+    )  # fmt: skip
+    assert pacer.batch_size is None
+    train(pacer, network, pacer.batches(data()), upto=3)
+    assert pacer.batch_size == 64
 
 
 def test_a_compiled_model_is_paced() -> None:

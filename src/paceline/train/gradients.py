@@ -27,6 +27,8 @@ def global_norm(parameters: Iterable[Tensor]) -> Tensor:
     if not gradients:
         return torch.zeros(())
     norms = torch._foreach_norm(gradients)
+    if len(norms) == 1:
+        return norms[0]
     first = norms[0].device
     norm: Tensor = torch.linalg.vector_norm(torch.stack([each.to(first) for each in norms]))
     return norm

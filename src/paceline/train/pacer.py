@@ -207,6 +207,11 @@ class Pacer:
         """Of the first parameter group."""
         return self._rates.now
 
+    @property
+    def batch_size(self) -> int | None:
+        """Examples that a controller (``noise_scale``) would have in an update; None: as it is."""
+        return self._ready().batch_size
+
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
         """The model as it is best measured or saved: its weights averaged where they are.
@@ -382,9 +387,8 @@ def _controller(wanted: str | Controller, hint: float) -> Controller:
 
 def _everywhere(loss: Tensor) -> float:
     """The loss; where several processes train one model, its mean over all of them."""
-    value = loss.detach().double().reshape(())
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        value = value.clone()
-        torch.distributed.all_reduce(value)
-        value /= torch.distributed.get_world_size()
-    return float(value)
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return float(loss.item())
+    value = loss.detach().double().reshape(()).clone()
+    torch.distributed.all_reduce(value)
+    return float(value) / torch.distributed.get_world_size()
