@@ -22,7 +22,9 @@ def write_result(name: str, figures: dict[str, Any], *, script: str | None = Non
     """Writes ``results/<name>.json`` with the command, the machine and the versions."""
     name = Path(name).stem
     result = {
-        "command": " ".join(["python", f"benchmarks/{script or name}.py", *sys.argv[1:]]),
+        "command": " ".join(
+            ["python", f"benchmarks/{script or name}.py", *map(_nowhere, sys.argv[1:])]
+        ),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": {
@@ -37,6 +39,11 @@ def write_result(name: str, figures: dict[str, Any], *, script: str | None = Non
     path = HERE / "results" / f"{name}.json"
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"written: benchmarks/results/{name}.json")
+
+
+def _nowhere(argument: str) -> str:
+    """An argument without the folder of a machine."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def data_folder(given: str | None, name: str) -> Path:

@@ -279,7 +279,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--optimizers", type=_names(OPTIMIZERS), default=list(OPTIMIZERS))
     parser.add_argument("--initial", type=_numbers, default=list(INITIAL))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--rival-seeds", type=int, default=3)
+    parser.add_argument("--rival-seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--cache", type=Path, help="file of finished runs, to go on with")
     parser.add_argument("--dry", action="store_true", help="write no result")
