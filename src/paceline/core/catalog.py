@@ -13,7 +13,16 @@ from typing import Any, get_type_hints
 
 from paceline.core.errors import SettingError, nearest
 
-SHELVES = ("data", "tasks", "models", "optimizers", "learners", "monitors", "controllers")
+SHELVES = (
+    "data",
+    "tasks",
+    "models",
+    "optimizers",
+    "learners",
+    "monitors",
+    "controllers",
+    "policies",
+)
 
 
 def names(shelf: str) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Unequal workers on one model: agents, the scheduler that shares work among them, engines."""

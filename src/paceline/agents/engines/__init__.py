@@ -1,0 +1,1 @@
+"""Where agents live: processes of this machine, a Ray cluster, ranks that torchrun started."""

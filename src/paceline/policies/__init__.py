@@ -1,0 +1,1 @@
+"""Scheduling policies: how a round's examples are shared among unequal agents."""
