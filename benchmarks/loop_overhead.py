@@ -38,6 +38,7 @@ from paceline.train.budget import Allowance
 from paceline.train.loop import Loop, Plan
 from paceline.train.precision import Precision
 from paceline.train.transaction import Vault
+from paceline.train.alone import Alone
 from paceline.train.update import Updater
 
 BATCH, CLASSES, EXAMPLES = 64, 10, 2048
@@ -106,17 +107,23 @@ def ours(setting: Setting, steps: int) -> float:
     """Seconds of Paceline's loop with its monitors, controller and ledger."""
     goal = Classification(list(range(CLASSES)))
     precision = Precision(name="fp32", device=torch.device("cpu"), reason="benchmark")
-    updater = Updater(
+    work = Alone(
         network=setting.model,
         loss=goal.loss,
-        optimizer=setting.optimizer,
-        feed=setting.feed,
+        parameters=list(setting.model.parameters()),
+        batch_size=setting.feed.batch_size,
         precision=precision,
-        accumulate=1,
-        clip=None,
         channels_last=False,
         augment=None,
         seed=0,
+    )
+    updater = Updater(
+        work=work,
+        optimizer=setting.optimizer,
+        feed=setting.feed,
+        scaler=precision.scaler(),
+        accumulate=1,
+        clip=None,
     )
     plan = Plan(
         model=setting.model,

@@ -20,6 +20,7 @@ _HOMES = {
     "PacelineRegressor": "paceline.integrations.sklearn",
     "PacelineError": "paceline.core.errors",
     "Pacer": "paceline.train.pacer",
+    "Scheduler": "paceline.agents.scheduler",
 }
 __all__ = [
     "PacelineClassifier",
@@ -27,11 +28,13 @@ __all__ = [
     "PacelineRegressor",
     "Pacer",
     "Run",
+    "Scheduler",
     "fit",
     "load",
 ]
 
 if TYPE_CHECKING:
+    from paceline.agents.scheduler import Scheduler
     from paceline.core.errors import PacelineError
     from paceline.integrations.sklearn import PacelineClassifier, PacelineRegressor
     from paceline.jobs.fit import fit

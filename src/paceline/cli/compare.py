@@ -145,6 +145,9 @@ class _TimeLeft:
     def warn(self, line: str) -> None:
         self._console.warn(line)
 
+    def gauge(self, what: str, level: float, note: str = "") -> None:
+        self._console.gauge(what, level, note)
+
     def advance(self, what: str, done: float, note: str = "") -> None:
         from paceline.core.duration import in_words
 

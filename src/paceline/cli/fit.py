@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from paceline.core.errors import SettingError
 from paceline.report.console import Console, result_table
 
 Many = Annotated[tuple[str, ...], Parameter(name="--set", negative="", consume_multiple=False)]
@@ -30,6 +31,11 @@ def fit(
     resume: Annotated[bool, Parameter(negative="")] = False,
     test: Annotated[str | None, Parameter(name="--test-data")] = None,
     device: str | None = None,
+    agents: int | None = None,
+    min_agents: int | None = None,
+    slow: str | None = None,
+    policy: str | None = None,
+    watch: Annotated[bool, Parameter(negative="")] = False,
     recipe: Path | None = None,
     assignments: Many = (),
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
@@ -49,6 +55,8 @@ def fit(
         paceline fit houses.csv --target price --time 10m
 
         paceline fit photos/ --epochs 30 --out runs/photos --set model.width=48
+
+        paceline fit photos/ --agents 4 --slow 1,1,2,4
 
         paceline fit photos/ --epochs 30 --out runs/photos --set model.width=48 --resume
 
@@ -78,6 +86,16 @@ def fit(
         A file or folder to test on, instead of a part split off.
     device
         auto, cpu, cuda, cuda:1 or mps. [default: auto]
+    agents
+        Processes that compute each gradient together, each on its share of the batch.
+    min_agents
+        With fewer left the run saves and stops. [default: 1]
+    slow
+        Agents that pretend to be so many times slower, 1,1,2,4; to experiment.
+    policy
+        How the batch is shared out; `paceline parts policies` lists them. [default: model]
+    watch
+        Share the batch equally, and only write down what the policy would have done.
     recipe
         A TOML file with settings.
     assignments
@@ -110,6 +128,8 @@ def fit(
             baselines=None if baselines else False,
             skip_bad=skip_bad or None,
             device=device,
+            agents=agents,
+            settings=_agent_settings(min_agents, slow, policy, watch),
             recipe=recipe,
             assignments=assignments,
             progress=console,
@@ -122,6 +142,20 @@ def fit(
     if as_json:
         sys.stdout.write(json.dumps(_object(run, result)) + "\n")
     return 130 if result.get("stopped") == "interrupted" else 0
+
+
+def _agent_settings(
+    min_agents: int | None, slow: str | None, policy: str | None, watch: bool
+) -> dict[str, Any]:
+    given: dict[str, Any] = {"min_agents": min_agents, "watch": watch or None}
+    if policy is not None:
+        given["policy.name"] = policy
+    if slow is not None:
+        try:
+            given["slow"] = [float(each) for each in slow.split(",")]
+        except ValueError:
+            raise SettingError(f"--slow takes numbers such as 1,1,2,4, got {slow!r}") from None
+    return {f"agents.{name}": value for name, value in given.items() if value is not None}
 
 
 def _object(run: Any, result: dict[str, Any]) -> dict[str, Any]:

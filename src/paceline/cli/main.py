@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "Predict with a trained run.",
     "compare": "Compare optimizers and controllers on DATA, with seeds, at equal budgets.",
     "policy": "Train the table of a learned controller.",
+    "simulate": "Try scheduling policies on agents in simulated time.",
     "runs": "List runs and what they reached.",
     "why": "Tell why a run did what it did.",
     "report": "Write a run's page again and say where it lies.",

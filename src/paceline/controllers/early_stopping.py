@@ -14,6 +14,7 @@ from paceline.core.readings import NAN, Reading, Steer
 
 LEAST_FOR_A_TREND, MOST_KEPT = 5, 200
 TO_SIGMA = 1.4826 / math.sqrt(2)  # from the median size of differences, for normal noise
+HELD = 16  # steps: it hears of validations alone, and those are told at once
 WAITING = "the validation loss still falls, or may"
 
 
@@ -82,9 +83,9 @@ class EarlyStopping(Controller):
 
     def decide(self, seen: Reading) -> Steer:
         if seen.progress < self.after and seen.expected_steps is not None:
-            return Steer(reason=WAITING)
+            return Steer(reason=WAITING, holds=HELD)
         why = self._why()
-        return Steer(stop=bool(why), reason=why or WAITING)
+        return Steer(stop=bool(why), reason=why or WAITING, holds=HELD)
 
     def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
         values = outcome.values

@@ -16,6 +16,8 @@ from paceline.core.readings import NAN, Move, Reading, Steer
 
 BEFORE, PRESENT = "before the change", "present"
 KEEPS, LEAST_STEPS = 40, 10
+LARGE_BYTES, LARGE_LEAST_STEPS = 4e6, 50  # a copy takes a fifth of a step at most
+CALMLY = 16
 NEAR_GAIN, NEAR_DEVIATIONS = 0.1, 0.5
 HARD_CUTS, HUSH = 3, 0.01
 FIRST_LOOK, LOOKS = 16, 6
@@ -42,7 +44,10 @@ class Guard(Controller):
     spoilt is mended. Layers without gradients begin anew early in training.
 
     Hears ``loss``, ``gradient_norm``, ``skipped_steps``, ``scaler_skips``, ``probing``,
-    ``restores`` and ``dead_layers``.
+    ``restores``, ``dead_layers`` and ``state_bytes``.
+
+    While the loss is calm it looks at some steps together; a loss that stands out it hears
+    at once, as each of them by itself, until it is calm again.
 
     Args:
         learning_rate: Not used; every controller has one.
@@ -103,7 +108,11 @@ class Guard(Controller):
         told = (shifts if memory.shifts else {}) | (
             {"stalled": 1.0} if memory.stall.stalled else {}
         )
+        quiet = self._quiet_under()
+        calm = not math.isnan(quiet)
         return Steer(
+            holds=self._until_keep(seen) if calm else 1,
+            alarm=quiet if calm else math.inf,
             factor=memory.factor * (1.0 if memory.looking is None else HUSH),
             moves=tuple(
                 Move(verb, name)  # type: ignore[arg-type] # JSON knows no literals
@@ -115,8 +124,19 @@ class Guard(Controller):
             told=told,
         )
 
+    def _quiet_under(self) -> float:
+        """The loss up to which nothing can be asked of it but keeping a state; nan: any moment."""
+        memory = self._memory
+        busy = memory.asked or memory.looking is not None or memory.over or memory.probed
+        if busy or memory.changed >= 0 or memory.broken or memory.failed or memory.stall.faint:
+            return NAN
+        return memory.watch.quiet_under(frac=self.frac, deviations=self.deviations)
+
     def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
         values, memory = outcome.values, self._memory
+        if outcome.earlier:
+            memory.sound += len(outcome.earlier)
+            memory.watch.hear_more(outcome.earlier, frac=self.frac, deviations=self.deviations)
         skipped, overflowed = memory.skips.hear(values)
         self._account(seen, choice, float(values.get("loss", NAN)))
         own = sum(move.verb == "restore" for move in choice.moves)
@@ -136,7 +156,7 @@ class Guard(Controller):
         if "loss" not in values or overflowed:
             return
         if skipped or not math.isfinite(loss):
-            self._not_finite(seen)
+            self._not_finite(seen.step + len(outcome.earlier))
         else:
             self._finite(seen, loss, outcome)
 
@@ -161,7 +181,7 @@ class Guard(Controller):
     def _bearable(self) -> float:
         return self._memory.watch.bearable(frac=self.frac, deviations=self.deviations)
 
-    def _not_finite(self, seen: Reading) -> None:
+    def _not_finite(self, step: int) -> None:
         memory = self._memory
         memory.broken += 1
         fresh, memory.sound = memory.sound == 0 and memory.failed > 0, 0
@@ -175,9 +195,9 @@ class Guard(Controller):
                 f"roll-backs, the last at {memory.factor:g} of the rate"
             )
             return
-        self._go_back_from_broken(seen, fresh)
+        self._go_back_from_broken(step, fresh)
 
-    def _go_back_from_broken(self, seen: Reading, fresh: bool) -> None:
+    def _go_back_from_broken(self, step: int, fresh: bool) -> None:
         memory = self._memory
         count, memory.broken = memory.broken, 0
         memory.looking, memory.trying_old = None, False
@@ -192,7 +212,7 @@ class Guard(Controller):
             what = f"the rate is down to {memory.factor:g} of what was set"
         memory.failed += 1
         back = f"back to step {memory.kept_at}, " if memory.kept_at >= 0 else ""
-        memory.reason = f"step {seen.step}: {count} steps in a row were not finite; {back}{what}"
+        memory.reason = f"step {step}: {count} steps in a row were not finite; {back}{what}"
 
     def _finite(self, seen: Reading, loss: float, outcome: Reading) -> None:
         memory = self._memory
@@ -215,7 +235,7 @@ class Guard(Controller):
     def _go_on(self, seen: Reading, outcome: Reading) -> None:
         memory = self._memory
         if self._is_lost():
-            self._fire(seen)
+            self._fire(seen.step + len(outcome.earlier))
         elif self._may_look_back(outcome):
             memory.asked = [["keep", PRESENT], ["restore", BEFORE]]
             memory.looking, memory.trying_old = [], True
@@ -228,14 +248,23 @@ class Guard(Controller):
             return False
         return memory.watch.is_lost(frac=self.frac, deviations=self.deviations)
 
+    def _every(self, reading: Reading) -> float:
+        """Steps between two states that are kept, at least."""
+        large = reading.values.get("state_bytes", 0.0) > LARGE_BYTES
+        least = LARGE_LEAST_STEPS if large else LEAST_STEPS
+        return max((reading.expected_steps or self.horizon) / KEEPS, least)
+
+    def _until_keep(self, seen: Reading) -> int:
+        left = math.ceil(self._memory.kept_at + self._every(seen)) - seen.step
+        return min(left, CALMLY) if left > 0 else CALMLY
+
     def _may_keep(self, outcome: Reading) -> bool:
         memory, watch = self._memory, self._memory.watch
-        every = max((outcome.expected_steps or self.horizon) / KEEPS, LEAST_STEPS)
-        if watch.seen < CALM_STEPS or outcome.step - memory.kept_at < every:
+        if watch.seen < CALM_STEPS or outcome.step - memory.kept_at < self._every(outcome):
             return False
         return watch.rise <= NEAR_GAIN * watch.gain + NEAR_DEVIATIONS * watch.deviation
 
-    def _fire(self, seen: Reading) -> None:
+    def _fire(self, step: int) -> None:
         memory = self._memory
         memory.fires += 1
         if memory.fires > self.fires:
@@ -251,7 +280,7 @@ class Guard(Controller):
         memory.level = max((kept + average) / 2, min(kept + noise, average))
         memory.looking, memory.asked = [], [memory.restore]
         memory.reason = (
-            f"step {seen.step}: the loss rose from {best:.4g} to {average:.4g}; back to step "
+            f"step {step}: the loss rose from {best:.4g} to {average:.4g}; back to step "
             f"{memory.kept_at}, the rate is down to {memory.factor:g} of what was set"
         )
 
@@ -324,7 +353,7 @@ class Guard(Controller):
             self._revive(seen, outcome, int(dead))
             return True
         norm = float(values.get("gradient_norm", NAN))
-        if memory.stall.hear(norm, horizon=horizon):
+        if memory.stall.hear(norm, horizon=horizon, steps=len(outcome.earlier) + 1):
             memory.reason = (
                 f"step {outcome.step}: stalled, the gradient's norm was at most {norm:.3g} for "
                 f"{memory.stall.faint} steps and the loss stays at {memory.watch.average:.4g}"

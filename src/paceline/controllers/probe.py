@@ -8,6 +8,7 @@ from statistics import fmean, variance
 from typing import Any, final
 
 from paceline.controllers.base import Controller
+from paceline.controllers.base.foretell import MOST, foretell
 from paceline.core.errors import SettingError
 from paceline.core.readings import NAN, Move, Reading, Steer
 
@@ -116,13 +117,35 @@ class Probe(Controller):
                 probing=True,
                 reason="measures a step at a rate of one",
             )
-        share = self._warm(seen) * self._decay(seen.progress)
+        measure = self._follows(seen)
+        most = 1 if back or measure else self._unmeasured(seen)
+        holds, rates = foretell(seen, lambda step, done: self._rate(seen, step, done), most)
         return Steer(
-            learning_rate=self.peak * share,
+            learning_rate=self._rate(seen, seen.step, seen.progress),
             moves=back or self._farewell(seen),
-            measure=self._follows(seen),
+            measure=measure,
             reason=self._reason(seen),
+            holds=holds,
+            rates=rates,
+            alarm=BLOWN * abs(fmean(self._first)) if self._may_blow else math.inf,
         )
+
+    def _rate(self, seen: Reading, step: int, progress: float) -> float:
+        return self.peak * (self._warm(seen, step) * self._decay(progress))
+
+    @property
+    def _may_blow(self) -> bool:
+        return self._looks == 0 < self._looks_in_all and len(self._first) >= FIRST
+
+    def _unmeasured(self, seen: Reading) -> int:
+        """Steps until the next that is measured, or until another reason is given."""
+        if seen.progress >= self.follow:
+            steps = seen.expected_steps or OPEN_STEPS
+            falls = self._origin + (1 - self._origin) * self.hold
+            left = (falls - seen.progress) * steps if seen.progress < falls else MOST
+            return max(1, min(MOST, math.ceil(left)))
+        every = self._every(seen)
+        return min(MOST, every - seen.step % every)
 
     def _farewell(self, seen: Reading) -> tuple[Move, ...]:
         """The first weights are let go when they are no longer looked back to."""
@@ -137,11 +160,14 @@ class Probe(Controller):
         steps = seen.expected_steps or OPEN_STEPS
         if seen.step >= self.follow * steps or seen.progress >= self.follow:
             return False
-        return seen.step % max(1, int(self.follow * steps / MEASUREMENTS)) == 0
+        return seen.step % self._every(seen) == 0
 
-    def _warm(self, seen: Reading) -> float:
+    def _every(self, seen: Reading) -> int:
+        return max(1, int(self.follow * (seen.expected_steps or OPEN_STEPS) / MEASUREMENTS))
+
+    def _warm(self, seen: Reading, step: int | None = None) -> float:
         steps = seen.expected_steps or OPEN_STEPS
-        since = seen.step - self._risen_from
+        since = (seen.step if step is None else step) - self._risen_from
         return min(1.0, (since + 1) / max(self.warmup * steps, 1.0))
 
     def _decay(self, progress: float) -> float:
@@ -184,16 +210,19 @@ class Probe(Controller):
 
     def _look_back(self, seen: Reading, outcome: Reading) -> None:
         """Whether the loss stands above where it began; if so, back to the first weights."""
-        loss = outcome.values.get("loss", NAN)
-        if self._looks >= self._looks_in_all or not math.isfinite(loss):
+        if self._looks >= self._looks_in_all:
             return
-        if len(self._first) < FIRST:
-            self._first.append(loss)
+        losses = [*outcome.earlier, outcome.values.get("loss", NAN)]
+        losses = [loss for loss in losses if math.isfinite(loss)]
+        wanting = FIRST - len(self._first)
+        self._first += losses[:wanting]
+        losses = losses[wanting:]
+        if not losses:
             return
         steps = outcome.expected_steps or OPEN_STEPS
         length = int(min(max(RECENT * steps, FIRST), MOST_RECENT))
-        self._recent = [*self._recent[1 - length :], loss]
-        if self._looks == 0 and loss > BLOWN * abs(fmean(self._first)):
+        self._recent = [*self._recent, *losses][-length:]
+        if self._looks == 0 and losses[-1] > BLOWN * abs(fmean(self._first)):
             self._go_back(seen, outcome)
             return
         if outcome.step < LOOK_EVERY * (self._looks + 1) * steps or len(self._recent) < length:

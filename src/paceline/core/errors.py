@@ -5,6 +5,7 @@
     ├── SettingError         a setting is unknown, of the wrong type or out of range
     ├── MissingExtra         a package is missing; names the extra that brings it
     ├── BudgetError          the budget is spent
+    ├── AgentsLost           too few agents are left to go on
     ├── RunError             a run is missing, exists already, differs or is damaged
     └── StorageError         a disk is full, read-only or otherwise unwilling
 
@@ -37,6 +38,10 @@ class MissingExtra(PacelineError, ImportError):
 
 class BudgetError(PacelineError):
     """The budget is spent; says how to go on."""
+
+
+class AgentsLost(PacelineError):
+    """Too few agents are left to go on; says how to."""
 
 
 class RunError(PacelineError):

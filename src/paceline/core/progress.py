@@ -17,6 +17,9 @@ class Progress(Protocol):
     def advance(self, what: str, done: float, note: str = "") -> None:
         """``done`` is the share of ``what`` that is finished, from 0 to 1."""
 
+    def gauge(self, what: str, level: float, note: str = "") -> None:
+        """A level of ``what`` that goes up and down, from 0 to 1; a log leaves it out."""
+
 
 @final
 class Silence:
@@ -29,4 +32,7 @@ class Silence:
         pass
 
     def advance(self, what: str, done: float, note: str = "") -> None:
+        pass
+
+    def gauge(self, what: str, level: float, note: str = "") -> None:
         pass

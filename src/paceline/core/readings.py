@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -24,6 +25,9 @@ class Glimpse:
         gradient_alignment: Cosine of the angle between this step's gradient and the one
             before, -1 to 1; nan where no controller needs it.
         gradient_product: Inner product of the two; nan where no controller needs it.
+        earlier: Losses of the steps just before this one that were not shown yet, in order,
+            all of them finite: in calm stretches several steps are shown together, the last
+            one in full.
     """
 
     step: int
@@ -34,6 +38,7 @@ class Glimpse:
     learning_rate: float
     gradient_alignment: float = NAN
     gradient_product: float = NAN
+    earlier: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +56,15 @@ class Reading:
             (1 where the last step was a trial), ``restores`` (how often the run has gone
             back to a remembered state outside of trials), ``dead_layers`` and
             ``exploding_layers``, ``momentum`` (the coefficient of the optimizer's first
-            moment), ``adaptive`` (1 where it divides by the gradient's size), and after a
+            moment), ``state_bytes`` (of one remembered state), ``adaptive`` (1 where it divides by the gradient's size), and after a
             step that was to be measured ``parameter_norm`` (before it) and ``update_norm``
             (of the change; nan after others).
         batch: Number of the next batch that was not seen before.
         replays: Whether a batch can be asked for again.
         remembers: Whether a state can be kept and restored.
+        earlier: Losses of the steps just before the last one that were not told yet, in
+            order, all of them finite: what comes of a steer that holds for several steps is
+            told together.
     """
 
     step: int
@@ -66,6 +74,7 @@ class Reading:
     batch: int = 0
     replays: bool = True
     remembers: bool = True
+    earlier: tuple[float, ...] = ()
 
     @property
     def expected_steps(self) -> float | None:
@@ -102,6 +111,12 @@ class Steer:
         stop: End the training here.
         reason: Why, in a few words; a new reason is a decision worth a ledger row.
         told: Facts for the other controllers: they stand in the readings from now on.
+        holds: Steps, the next one among them, for which all of this stands while every loss
+            is finite and at most ``alarm``; what comes of them is told together, in
+            ``Reading.earlier``. At least 1. Moves, trials and the like hold for one step.
+        rates: The learning rates of the steps after the next one, ``holds - 1`` of them;
+            empty where they are all the same.
+        alarm: A loss over this is told at once.
     """
 
     learning_rate: float | None = None
@@ -114,3 +129,6 @@ class Steer:
     stop: bool = False
     reason: str = ""
     told: Mapping[str, float] = field(default_factory=dict)
+    holds: int = 1
+    rates: tuple[float, ...] = ()
+    alarm: float = math.inf

@@ -69,6 +69,32 @@ class LoopSettings(_Section):
 
 
 @final
+class AgentSettings(_Section):
+    """Several agents that compute each gradient together."""
+
+    count: int | None = Field(default=None, ge=1, description="agents; left out, none")
+    engine: str = Field(default="local", description="where they live: local, ray, torchrun")
+    policy: Part = Part(name="model")
+    alpha: float = Field(default=1.0, ge=0, description="what time counts in the reward")
+    beta: float = Field(default=0.0, ge=0, description="what resources count in the reward")
+    prices: tuple[float, ...] | None = Field(default=None, description="of a second of each agent")
+    min_agents: int = Field(default=1, ge=1, description="with fewer the run saves and stops")
+    threads: int | None = Field(default=None, ge=1, description="that each agent computes with")
+    slow: tuple[float, ...] = Field(
+        default=(), description="agents that pretend to be so many times slower; to experiment"
+    )
+    watch: bool = Field(default=False, description="decide and write down, but share equally")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if any(each < 1 for each in self.slow):
+            raise ValueError(f"slow: nobody can be faster than they are, got {self.slow}")
+        if self.count is not None and self.min_agents > self.count:
+            raise ValueError(f"min_agents is {self.min_agents}, but there are {self.count} agents")
+        return self
+
+
+@final
 class Budget(_Section):
     """When training ends: after so many steps, epochs or seconds; at most one of them."""
 
@@ -100,6 +126,7 @@ class Recipe(_Section):
     )
     data: DataSettings = DataSettings()
     loop: LoopSettings = LoopSettings()
+    agents: AgentSettings = AgentSettings()
     budget: Budget = Budget()
 
 

@@ -14,8 +14,8 @@ from paceline.core.progress import Progress, Silence
 from paceline.core.recipe import read_recipe
 from paceline.jobs.job import Job, Request
 from paceline.jobs.run import Run
+from paceline.train.alone import Loss
 from paceline.train.transaction import RandomStates, Transaction
-from paceline.train.update import Loss
 
 _COPIES_ON_DISK = 4
 
@@ -38,6 +38,7 @@ def fit(
     baselines: bool | None = None,
     skip_bad: bool | None = None,
     device: str | None = None,
+    agents: int | None = None,
     recipe: Path | str | None = None,
     settings: Mapping[str, Any] | None = None,
     assignments: tuple[str, ...] = (),
@@ -67,6 +68,8 @@ def fit(
         baselines: Measure plain baselines too.
         skip_bad: Leave out files that cannot be read.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``.
+        agents: Processes that compute each gradient together, each on its share of the
+            batch; what is learnt does not change.
         recipe: A TOML file with settings.
         settings: Settings by dotted name, such as ``{"loop.clip": 1.0}``.
         assignments: The same as text, ``"loop.clip=1.0"``.
@@ -91,6 +94,7 @@ def fit(
         "baselines": baselines,
         "data.skip_bad": skip_bad,
         "loop.device": device,
+        "agents.count": agents,
     }
     clock = clock or WallClock()
     request = Request(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import random
 import time as wall
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from torch import nn
 
 import paceline
 from paceline.core.clock import Clock
-from paceline.core.errors import RunError, SettingError
+from paceline.core.errors import AgentsLost, RunError, SettingError
 from paceline.core.ledger import Ledger
 from paceline.core.progress import Progress
 from paceline.core.recipe import Recipe, differences, recipe_from
@@ -28,20 +27,23 @@ from paceline.jobs.assemble import (
     build_optimizer,
     refuse_wrong_parts,
 )
+from paceline.jobs.crew import Crew
 from paceline.jobs.folder import choose_folder
 from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
 from paceline.jobs.measure import measured_on, public, rivals, validator
-from paceline.jobs.prepare import GOALS, Prepared, name_of, prepare
+from paceline.jobs.prepare import Prepared, name_of, prepare
 from paceline.jobs.record import Record
 from paceline.jobs.run import Run
+from paceline.jobs.settings import write_settings
 from paceline.models.base import Standardised
 from paceline.report.page import write_page
+from paceline.train.alone import Loss
 from paceline.train.budget import affordable_validations, allowance
 from paceline.train.judge import Average
 from paceline.train.loop import Loop, Plan
-from paceline.train.precision import PRECISIONS, choose_precision, find_device
+from paceline.train.precision import choose_precision, find_device
 from paceline.train.transaction import Vault, need_space, write_tensors
-from paceline.train.update import Loss, Updater
+from paceline.train.update import Updater
 
 _COPIES_ON_DISK = 4
 
@@ -94,7 +96,9 @@ class Job:
             vault = Vault(self.folder.checkpoints)
             if vault.is_empty():
                 ledger.rewind(0)
-                self._write_settings(material)
+                write_settings(
+                    self.record, self.recipe, material, self.precision, self.network_settings
+                )
             measured = self._baselines(prepared)
             self._seed()
             return self._train(material, network, measured, vault)
@@ -102,16 +106,32 @@ class Job:
     def _train(
         self, material: Material, network: nn.Module, measured: dict[str, Any], vault: Vault
     ) -> Run:
-        loop = self._loop(material, network, vault)
-        if self.goes_on and loop.resume():
-            self._say(f"going on from step {loop.step}")
-        stopped = loop.run()
+        crew = Crew(
+            material, network, self.recipe, self.precision, self.record, self.request.progress
+        )
+        try:
+            loop = self._loop(material, network, vault, crew)
+            if self.goes_on and loop.resume():
+                self._say(f"going on from step {loop.step}")
+            stopped = self._run(loop)
+        finally:
+            crew.close()
         result = self._result(material, network, loop, measured)
         self._save_result(network, loop, result)
         write_page(self.folder.path)
         if stopped == "interrupted":
             self._say(f"stopped by hand and saved at step {loop.step}; go on with --resume")
         return Run(self.folder.path, model=self.request.model, device=str(self.device))
+
+    def _run(self, loop: Loop) -> str:
+        try:
+            return loop.run()
+        except AgentsLost as lost:
+            loop.save()
+            self.folder.write(state="interrupted")
+            raise AgentsLost(
+                f"{lost}; saved at step {loop.step} in {self.folder.path}, go on with --resume"
+            ) from None
 
     # --- before training
 
@@ -206,41 +226,6 @@ class Job:
         np.random.seed(seed % 2**32)  # noqa: NPY002 # user code may draw from it
         torch.manual_seed(seed)
 
-    def _write_settings(self, material: Material) -> None:
-        record, recipe, facts = self.record, self.recipe, material.facts
-        record.note("setting", "recipe", recipe.model_dump(mode="json"))
-        record.note("setting", "environment", _environment(self.device))
-        for line in material.notes:
-            record.note("warning", "data", {"why": line}, source="data")
-        kind = {"kind": facts["kind"], "source": facts["source"]}
-        why = "asked for" if recipe.task.name else f"the data are of the kind {facts['kind']}"
-        record.decide("task", material.task_name, seen=kind, reason=why)
-        record.decide(
-            "goal",
-            material.goal.name,
-            seen={"outputs": material.goal.outputs},
-            reason=why if recipe.task.name else "what the targets look like",
-            choices=GOALS,
-        )
-        record.decide(
-            "precision",
-            self.precision.name,
-            seen={"device": str(self.device)},
-            reason=self.precision.reason,
-            choices=PRECISIONS,
-        )
-        counts = {f"{part}_examples": count for part, count in material.counts.items()}
-        record.decide("division", facts.get("test_part", "as given"), seen=counts, reason="by seed")
-        record.decide(
-            "data", material.residence, seen={}, reason=f"resident: {recipe.data.resident}"
-        )
-        record.decide(
-            "model",
-            self.network_settings["name"],
-            seen={"parameters": self.network_settings["parameters"]},
-            reason="asked for" if recipe.model.name else "the task's default",
-        )
-
     def _baselines(self, prepared: Prepared | None) -> dict[str, Any]:
         if "baselines" in self.folder.facts:
             kept: dict[str, Any] = self.folder.facts["baselines"]
@@ -255,25 +240,20 @@ class Job:
 
     # --- training
 
-    def _loop(self, material: Material, network: nn.Module, vault: Vault) -> Loop:
+    def _loop(self, material: Material, network: nn.Module, vault: Vault, crew: Crew) -> Loop:
         recipe, loop = self.recipe, self.recipe.loop
         optimizer = self._optimizer(material, network)
         hint = float(optimizer.param_groups[0]["lr"])
         controller = build_controller(recipe.controller, hint)
         beside = build_beside(recipe.beside, hint)
         optimizer = controller.wrap(optimizer)
-        compiled = torch.compile(network) if loop.compile else network
         updater = Updater(
-            network=compiled,  # type: ignore[arg-type] # compile gives the same callable
-            loss=material.loss,
+            work=crew.work,
             optimizer=optimizer,
-            feed=material.feed,
-            precision=self.precision,
+            feed=crew.feed,
+            scaler=self.precision.scaler(),
             accumulate=loop.accumulate,
             clip=loop.clip,
-            channels_last=loop.channels_last,
-            augment=material.augment,
-            seed=recipe.seed,
             align=any(each.needs for each in (controller, *beside)),
         )
         counts = material.counts
@@ -377,18 +357,3 @@ class Job:
 
 def _place(data: Any) -> str:
     return str(data) if isinstance(data, (str, Path)) else type(data).__name__
-
-
-def _environment(device: torch.device) -> dict[str, Any]:
-    return {
-        "paceline": paceline.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "device": str(device),
-        "device_name": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor(),
-        "threads": torch.get_num_threads(),
-    }

@@ -19,7 +19,7 @@ from paceline.data.base.batches import Feed, LoaderFeed, Order, StreamedFeed, to
 from paceline.data.base.split import split
 from paceline.jobs.prepare import Batches, Prepared, batches_of, feed_of
 from paceline.tasks.base import Classification, Goal, Regression, Task
-from paceline.train.update import Augment, Loss
+from paceline.train.alone import Augment, Loss
 
 OWN = "own"
 

@@ -67,6 +67,9 @@ class OneBar:
         if what == "training":
             self.progress.advance("comparing", (self._at + done) / self._total, self._note)
 
+    def gauge(self, what: str, level: float, note: str = "") -> None:
+        """Says nothing: one bar is all there is."""
+
 
 def _name(attempt: Attempt) -> str:
     rate = "" if attempt.rate is None else f", rate {number(attempt.rate)}"

@@ -18,7 +18,7 @@ class Record:
     """
 
     def __init__(self, ledger: Ledger, elapsed: Callable[[], float]) -> None:
-        self.ledger, self._elapsed = ledger, elapsed
+        self.ledger, self.elapsed = ledger, elapsed
 
     def note(
         self,
@@ -34,7 +34,7 @@ class Record:
         self.ledger.write(
             kind,
             step=step,
-            seconds=self._elapsed(),
+            seconds=self.elapsed(),
             source=source,
             name=name,
             value=value,

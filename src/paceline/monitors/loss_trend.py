@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from paceline.core.errors import SettingError
 from paceline.core.readings import Glimpse
@@ -30,6 +30,8 @@ class LossTrend(Monitor):
     (2.667, -0.308)
     """
 
+    together: ClassVar[bool] = True
+
     def __init__(self, *, memory: float = 20.0) -> None:
         if not 1 <= memory < float("inf"):
             raise SettingError(f"memory must be at least 1 step, got {memory:g}")
@@ -38,11 +40,11 @@ class LossTrend(Monitor):
         self._steps = self._broken = 0
 
     def read(self, glimpse: Glimpse) -> dict[str, float]:
+        for each in glimpse.earlier:
+            self._take(each)
         loss = glimpse.loss
         if math.isfinite(loss):
-            self._steps += 1
-            self._short += (1 - self._keep_short) * (loss - self._short)
-            self._long += (1 - self._keep_long) * (loss - self._long)
+            self._take(loss)
         else:
             self._broken += 1
         if not self._steps:
@@ -55,6 +57,11 @@ class LossTrend(Monitor):
             "loss_trend": short - long,
             "broken_steps": float(self._broken),
         }
+
+    def _take(self, loss: float) -> None:
+        self._steps += 1
+        self._short += (1 - self._keep_short) * (loss - self._short)
+        self._long += (1 - self._keep_long) * (loss - self._long)
 
     def state_dict(self) -> dict[str, Any]:
         return {

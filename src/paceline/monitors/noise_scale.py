@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from paceline.core.errors import SettingError
 from paceline.core.readings import NAN, Glimpse
@@ -46,6 +46,8 @@ class NoiseScale(Monitor):
     >>> values
     {'noise_scale_examples': 24.0, 'update_examples': 8.0}
     """
+
+    together: ClassVar[bool] = True  # where gradients are compared, steps are shown singly
 
     def __init__(self, *, memory: float = 50.0) -> None:
         if not 1 <= memory < float("inf"):

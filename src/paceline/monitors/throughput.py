@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from paceline.core.errors import SettingError
 from paceline.core.readings import Glimpse
@@ -25,10 +25,12 @@ class Throughput(Monitor):
     {'step_seconds': 0.5, 'examples_per_second': 128.0}
     """
 
+    together: ClassVar[bool] = True
+
     def __init__(self, *, memory: float = 20.0) -> None:
         if not 1 <= memory < float("inf"):
             raise SettingError(f"memory must be at least 1 step, got {memory:g}")
-        self._gain = 1 / memory
+        self._keep = 1 - 1 / memory
         self._last: float | None = None
         self._step_seconds: float | None = None
 
@@ -36,10 +38,11 @@ class Throughput(Monitor):
         last, self._last = self._last, glimpse.elapsed_seconds
         if last is None:
             return {}
-        seconds = max(glimpse.elapsed_seconds - last, 1e-9)
+        steps = len(glimpse.earlier) + 1
+        seconds = max(glimpse.elapsed_seconds - last, 1e-9) / steps
         if self._step_seconds is None:
             self._step_seconds = seconds
-        self._step_seconds += self._gain * (seconds - self._step_seconds)
+        self._step_seconds += (1 - self._keep**steps) * (seconds - self._step_seconds)
         return {
             "step_seconds": self._step_seconds,
             "examples_per_second": glimpse.examples / self._step_seconds,

@@ -111,6 +111,14 @@ class Console:
         self._live.update(self._bars[what], completed=min(done, 1.0), note=note)
         self._live.refresh()
 
+    def gauge(self, what: str, level: float, note: str = "") -> None:
+        """A level that goes up and down, from 0 to 1: drawn with the next picture."""
+        if self._live is None or self._quiet:
+            return
+        if what not in self._bars:
+            self._bars[what] = self._live.add_task(what, total=1.0, note=note)
+        self._live.update(self._bars[what], completed=min(level, 0.999), note=note)
+
     def _mark(self, what: str, done: float, note: str) -> None:
         mark = min(int(done * _MARKS + 1e-9), _MARKS)
         if mark == self._marks.get(what, 0):

@@ -58,7 +58,7 @@ class Layers:
         """
         found = []
         for name, layer in self._named():
-            units = _units_without_gradient(layer)
+            units = _units_without_gradient(layer, _least_share(layer))
             if units is None:
                 self._silent.pop(name, None)
                 continue
@@ -172,13 +172,17 @@ def _norms(tensors: list[Tensor]) -> list[float]:
     return torch.stack([each.float().cpu() for each in norms]).tolist()
 
 
-def _units_without_gradient(layer: nn.Module) -> Tensor | None:
-    """Which units have a gradient of exactly zero; None where no gradient is there to see."""
+def _units_without_gradient(layer: nn.Module, least: float) -> Tensor | None:
+    """Which units have a gradient of exactly zero; None where no gradient is there to see.
+
+    A bias is read first: where it shows that fewer than the least share of them can be
+    without one, the rest is not read.
+    """
     units: Tensor | None = None
-    for parameter in layer.parameters(recurse=False):
-        gradient = parameter.grad
-        if gradient is None:
-            continue
+    gradients = [each.grad for each in layer.parameters(recurse=False) if each.grad is not None]
+    for gradient in sorted(gradients, key=lambda each: each.ndim):
+        if units is not None and gradient.ndim > 1 and _share(units) < least:
+            break
         if gradient.is_sparse:
             return None
         rows = (gradient == 0).flatten(1).all(1) if gradient.ndim > 1 else gradient == 0

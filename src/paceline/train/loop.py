@@ -26,6 +26,7 @@ from paceline.train.judge import Average, Best, Measure
 from paceline.train.layers import Layers
 from paceline.train.memory import Memory
 from paceline.train.pace import Pace, glimpse_of, nature
+from paceline.train.stepping import Update
 from paceline.train.transaction import RandomStates, Stateful, Transaction, Vault
 from paceline.train.update import Updater
 
@@ -105,6 +106,7 @@ class Loop:
         self._saved_at = self._elapsed()
         self._save_cost = self._validation_cost = self._validation_seconds = 0.0
         self._record = _Recorder(ledger)
+        self._outcome: Reading | None = None
         members: dict[str, Stateful] = {"scaler": plan.updater.scaler}
         if plan.average is not None:
             members["average"] = plan.average
@@ -137,6 +139,8 @@ class Loop:
         if snapshot is None:
             return False
         self.transaction.restore(snapshot)
+        if self.pace.goes_on:
+            self.pace.recall(self._reading(self._elapsed()))
         self._ledger.rewind(self._record.cursor)
         self._event("resumed", {"from_step": self.step})
         return True
@@ -153,34 +157,46 @@ class Loop:
         return self.stopped
 
     def _one_step(self) -> None:
-        plan = self.plan
-        steer = self.pace.decide(self._reading(self._elapsed()))
+        plan, pace = self.plan, self.pace
+        steer = pace.go_on() if pace.goes_on else pace.decide(self._known())
         pieces = plan.updater.pieces
         update = plan.updater.update(steer)
         for _ in range(SCALER_TRIES):
             if not update.scaler_skipped:  # the scaler halves its factor until it fits
                 break
             update = plan.updater.update(steer)
-            self.pace.values["scaler_skips"] = self.pace.values.get("scaler_skips", 0.0) + 1
+            pace.values["scaler_skips"] = pace.values.get("scaler_skips", 0.0) + 1
+            pace.hurry()
         if plan.updater.pieces > pieces:
             self._cut_up(plan.updater.pieces)
         self.step += 1
+        if plan.average is not None and not steer.probing:
+            plan.average.follow(self.step)
+        if not pace.calmly(update):
+            self._learn(update)
+        if steer.stop:
+            self.stopped = steer.reason or "controller"
+
+    def _known(self) -> Reading:
+        """The reading that was learnt from last, while nothing is newer."""
+        outcome, self._outcome = self._outcome, None
+        return self._reading(self._elapsed()) if outcome is None else outcome
+
+    def _learn(self, update: Update) -> None:
+        pace = self.pace
         glimpse = glimpse_of(
             update,
             step=self.step,
-            examples=plan.updater.examples,
+            examples=self.plan.updater.examples,
             elapsed_seconds=self._elapsed(),
-            learning_rate=plan.updater.rates.now,
+            learning_rate=self.plan.updater.rates.now,
+            earlier=pace.earlier,
         )
-        if plan.average is not None and not steer.probing:
-            plan.average.follow(self.step)
-        self.pace.read(glimpse, update)
-        outcome = self._reading(glimpse.elapsed_seconds)
-        self.pace.learn(outcome)
-        if not steer.probing:
-            self._record.take(glimpse, self.pace.values, outcome.progress)
-        if steer.stop:
-            self.stopped = steer.reason or "controller"
+        pace.read(glimpse, update)
+        outcome = self._outcome = self._reading(glimpse.elapsed_seconds)
+        pace.learn(outcome)
+        if not pace.steer.probing:
+            self._record.take(glimpse, pace.values, outcome.progress)
 
     def _between_steps(self, interrupted: bool) -> None:
         done = self._progress_at(self._elapsed())
@@ -188,6 +204,8 @@ class Loop:
             self.stopped = "budget"
         if interrupted:
             self.stopped = "interrupted"
+        if self.stopped and not interrupted:
+            self._catch_up()
         due = not self.pace.steer.probing and self._validation_is_due(done)
         if not interrupted and (self.stopped or due):
             self._next_validation = int(done * self.plan.validations) + 1
@@ -198,6 +216,12 @@ class Loop:
             loss = self.pace.values.get("loss_smooth", NAN)
             note = f"step {self.step} · loss {loss:.4f}{self._score()}"
             self._progress.advance("training", done, note)
+
+    def _catch_up(self) -> None:
+        """At the end all that came is told."""
+        update = self.pace.catch_up()
+        if update is not None:
+            self._learn(update)
 
     def _validation_is_due(self, done: float) -> bool:
         """In even intervals; where time is the budget, only as often as it can afford."""
@@ -221,6 +245,8 @@ class Loop:
         values = self.pace.values
         values["validation_loss"] = metrics["loss"]
         values["validations"] = values.get("validations", 0.0) + 1
+        self.pace.hurry()
+        self._outcome = None
         for name, value in metrics.items():
             self._record.row("validation", name, value, self.step, self._elapsed())
         took = self._elapsed() - began
@@ -259,6 +285,7 @@ class Loop:
             progress=self._progress_at(elapsed_seconds),
             total_steps=self.plan.allowance.steps if self.plan.updater.is_even else None,
             values=dict(self.pace.values),
+            earlier=self.pace.earlier,
             batch=self.plan.updater.replay.fresh,
             remembers=self._memory.works,
         )
@@ -336,9 +363,9 @@ class _Recorder:
         self._sum, self._count = 0.0, 0
 
     def take(self, glimpse: Glimpse, values: Mapping[str, float], done: float) -> None:
-        """Takes in a step; writes a row for each number when a stretch is full."""
-        self._sum += glimpse.loss
-        self._count += 1
+        """Takes in a step or some; writes a row for each number when a stretch is full."""
+        self._sum += sum(glimpse.earlier) + glimpse.loss
+        self._count += len(glimpse.earlier) + 1
         if done < self._next and math.isfinite(glimpse.loss):
             return
         self._next = done + 1 / RECORDS

@@ -6,7 +6,9 @@ written in place over the ones before, so that keeping costs one pass over the m
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import mmap
 import shutil
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +33,7 @@ from paceline.train.transaction import (
 )
 
 PLACES = ("device", "host", "disk", "off")
+LARGE_BYTES = 2**22
 _AT_ONCE = 5  # states at one time: a trial's start, two good ones, two after a change
 _SHARE = 0.5  # of the free memory that they may take
 _Pair = tuple[Tensor, Tensor]
@@ -144,6 +147,11 @@ class Memory:
         broken = [(live, kept) for live, kept in pairs if not _is_finite(live)]
         _copy(broken)
         return len(broken)
+
+    def kept_bytes(self, name: str) -> int:
+        """Bytes of the state ``name``; 0 where it is not in memory."""
+        kept = self._kept.get(name)
+        return 0 if kept is None or isinstance(kept, Path) else sum(e.nbytes for e in _leaves(kept))
 
     def forget(self, name: str) -> None:
         """Frees the memory of ``name``."""
@@ -281,7 +289,7 @@ def _copied(tree: Any, before: Any, pairs: list[_Pair], device: torch.device | N
         if _alike(tree, before, device):
             pairs.append((before, tree))
             return before
-        return tree.detach().to(device or tree.device, copy=True)
+        return _fresh(tree.detach(), device or tree.device)
     if isinstance(tree, Mapping):
         old = before if isinstance(before, Mapping) else {}
         return {key: _copied(tree[key], old.get(key), pairs, device) for key in tree}
@@ -292,6 +300,17 @@ def _copied(tree: Any, before: Any, pairs: list[_Pair], device: torch.device | N
         ]
         return copies if isinstance(tree, list) else tuple(copies)
     return tree
+
+
+def _fresh(tensor: Tensor, device: torch.device) -> Tensor:
+    """A first copy; a large one in huge pages, which are handed out ten times as fast."""
+    large = device.type == "cpu" and tensor.nbytes >= LARGE_BYTES and hasattr(mmap, "MADV_HUGEPAGE")
+    if not large or not tensor.is_contiguous() or tensor.layout is not torch.strided:
+        return tensor.to(device, copy=True)
+    place = mmap.mmap(-1, tensor.nbytes)
+    with contextlib.suppress(OSError):
+        place.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(place, dtype=tensor.dtype).view(tensor.shape).copy_(tensor)
 
 
 def _alike(tree: Tensor, before: Any, device: torch.device | None) -> bool:

@@ -1,4 +1,8 @@
-"""Asks the controllers before each step, does what they say, and lets them learn after it."""
+"""Asks the controllers before a step, does what they say, and lets them learn after it.
+
+In calm stretches they are asked once for several steps: each call would find the processor's
+caches full of the model, and cost more than all that it computes.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,8 @@ from paceline.train.memory import Memory
 from paceline.train.stepping import Update
 
 Tell = Callable[[str, Reading, Steer], None]
-LAYERS_EVERY = 50
+MOST_TOGETHER = 16
+LAYERS_EVERY, LAYERS_OFTEN_UNTIL, LAYERS_LATER_EVERY = 50, 400, 200
 _EARLY_STEPS = (3, 6, 9, 12)
 
 
@@ -38,6 +43,8 @@ class Pace:
         values: What is known after the last step.
         steer: What was decided for the next step.
         acts: Whether decisions are acted upon, or only told.
+        left: Steps that the decision stands for besides the next one.
+        alarm: It does not stand after a loss over this.
     """
 
     def __init__(
@@ -55,6 +62,11 @@ class Pace:
         self._chosen: list[Steer] = []
         self._reasons = [""] * len(self._controllers)
         self._ordinary = 0
+        self._together = all(getattr(each, "together", False) for each in monitors)
+        self._begun: tuple[int, float, int] = (0, 0.0, 0)  # step, progress, batch
+        self._losses: list[float] = []  # of steps that are done, and were not told
+        self._norm = math.nan
+        self.left, self.alarm = 0, math.inf
         self.values: dict[str, float] = {}
         self.steer = Steer()
         self.acts = True
@@ -64,12 +76,35 @@ class Pace:
         """Numbers that some controller asks for."""
         return frozenset().union(*(each.needs for each in self._controllers))
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the last decision stands for the next step: ``go_on``, not ``decide``."""
+        return bool(self._losses)
+
+    def go_on(self) -> Steer:
+        """What to do in the next step of those that the last decision is for."""
+        done = len(self._losses)
+        rate = self.steer.rates[done - 1] if self.steer.rates else self.steer.learning_rate
+        if rate != self.steer.learning_rate:
+            self.steer = replace(self.steer, learning_rate=rate)
+        return self.steer
+
+    @property
+    def earlier(self) -> tuple[float, ...]:
+        """Losses of steps that are done, and were not told."""
+        return tuple(self._losses)
+
+    def hurry(self) -> None:
+        """The decision stands for the next step, but for none after it."""
+        self.left = 0
+
     def decide(self, reading: Reading) -> Steer:
         """What to do in the next step; remembered states are kept and restored here."""
         self.recall(reading)
         self._notice(reading)
         if not self.acts:
             self.steer = Steer()
+            self.left = 0
             return self.steer
         for move in self.steer.moves:
             self._do(move)
@@ -78,6 +113,9 @@ class Pace:
 
     def recall(self, reading: Reading) -> None:
         """Decides once more what was decided before a save; tells and does nothing."""
+        if self._losses:  # in the midst of steps that were decided together
+            step, progress, batch = self._begun
+            reading = replace(reading, step=step, progress=progress, batch=batch)
         alone = reading if self.acts else replace(reading, remembers=False)
         self._seen = [
             each.observe(reading if at else alone) for at, each in enumerate(self._controllers)
@@ -86,9 +124,51 @@ class Pace:
             each.decide(seen) for each, seen in zip(self._controllers, self._seen, strict=True)
         ]
         self.steer = merged(self._chosen)
+        self._begun = reading.step, reading.progress, reading.batch
+        self.alarm = self.steer.alarm
+        if self._losses:
+            self.go_on()
+        else:
+            self.left = self._most(reading) - 1
+
+    def _most(self, reading: Reading) -> int:
+        """Steps that may be decided together: never over the end, nor over a layer's check."""
+        if not self._together:
+            return 1
+        left = MOST_TOGETHER if reading.total_steps is None else reading.total_steps - reading.step
+        known = len(self.steer.rates) + 1 if self.steer.rates else MOST_TOGETHER
+        return max(1, min(self.steer.holds, known, MOST_TOGETHER, left, self._until_layers()))
+
+    def _until_layers(self) -> int:
+        done = self._ordinary
+        if done < _EARLY_STEPS[-1]:
+            return 1
+        every = LAYERS_EVERY if done < LAYERS_OFTEN_UNTIL else LAYERS_LATER_EVERY
+        return every - done % every
+
+    def calmly(self, update: Update) -> bool:
+        """Takes in a step to tell of it later, where it can wait; ``read`` tells of it now."""
+        if self.left <= 0 or update.skipped or not update.loss <= self.alarm:
+            return False
+        self.take(update.loss, update.gradient_norm)
+        return True
+
+    def take(self, loss: float, norm: float) -> float | None:
+        """Takes in an ordinary step of those that are told later; gives the next one's rate."""
+        self._losses.append(loss)
+        self._norm = norm
+        self.left -= 1
+        rates = self.steer.rates
+        return rates[len(self._losses) - 1] if rates else self.steer.learning_rate
+
+    def catch_up(self) -> Update | None:
+        """The last step that was taken in, to tell of it now; None where all is told."""
+        if not self._losses:
+            return None
+        return Update(loss=self._losses.pop(), gradient_norm=self._norm)
 
     def read(self, glimpse: Glimpse, update: Update) -> None:
-        """Takes in what came of the step: its numbers stand in ``values``."""
+        """Takes in what came of the last step: its numbers stand in ``values``."""
         values, probing = self.values, self.steer.probing
         values["loss"], values["gradient_norm"] = glimpse.loss, glimpse.gradient_norm
         values["learning_rate"] = glimpse.learning_rate
@@ -100,19 +180,22 @@ class Pace:
             return
         for monitor in self._monitors:
             values.update(monitor.read(glimpse))
-        self._ordinary += 1
-        if self._ordinary in _EARLY_STEPS or self._ordinary % LAYERS_EVERY == 0:
+        due = self._until_layers() <= len(self._losses) + 1
+        self._ordinary += len(self._losses) + 1
+        if self._ordinary in _EARLY_STEPS or (due and self._ordinary > _EARLY_STEPS[-1]):
             values["dead_layers"] = float(len(self._layers.dead()))
             values["exploding_layers"] = float(len(self._layers.exploding()))
 
     def learn(self, outcome: Reading) -> None:
         """Lets each controller learn what came of its choice."""
+        self._losses = []
         for each, seen, chosen in zip(self._controllers, self._seen, self._chosen, strict=True):
             each.learn(seen, chosen, outcome)
 
     def _do(self, move: Move) -> None:
         if move.verb == "keep":
             self._memory.keep(move.name)
+            self.values["state_bytes"] = float(self._memory.kept_bytes(move.name))
         elif move.verb == "restore":
             self._memory.restore(move.name, chance=self.steer.probing)
             if not (self.steer.probing or self.values.get("probing")):
@@ -143,6 +226,10 @@ class Pace:
             "reasons": list(self._reasons),
             "probing": self.steer.probing,
             "ordinary": self._ordinary,
+            "begun": list(self._begun),
+            "losses": list(self._losses),
+            "left": self.left,
+            "norm": self._norm,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -155,6 +242,9 @@ class Pace:
         self._layers.load_state_dict(state["layers"])
         self.values, self._reasons = dict(state["values"]), list(state["reasons"])
         self.steer, self._ordinary = Steer(probing=state["probing"]), state["ordinary"]
+        step, progress, batch = state["begun"]
+        self._begun, self._losses = (step, progress, batch), list(state["losses"])
+        self.left, self._norm = state["left"], state["norm"]
 
 
 def merged(steers: Sequence[Steer]) -> Steer:
@@ -174,22 +264,34 @@ def merged(steers: Sequence[Steer]) -> Steer:
         told.update(each.told)
     sizes = [each.batch_size for each in steers if each.batch_size is not None]
     stopping = [each.reason for each in steers if each.stop]
+    moves = tuple(move for each in [*beside, setter] for move in each.moves)
+    measure, batch = any(each.measure for each in steers), setter.batch
+    singly = moves or measure or stopping or sizes or setter.probing or batch is not None
     return Steer(
         learning_rate=None if rate is None else rate * factor,
         factor=factor,
-        batch=setter.batch,
-        measure=any(each.measure for each in steers),
+        batch=batch,
+        measure=measure,
         batch_size=sizes[0] if sizes else None,
-        moves=tuple(move for each in [*beside, setter] for move in each.moves),
+        moves=moves,
         probing=setter.probing,
         stop=bool(stopping),
         reason=stopping[0] if stopping else setter.reason,
         told=told,
+        holds=1 if singly else min(each.holds for each in steers),
+        rates=tuple(rate * factor for rate in setter.rates),
+        alarm=min(each.alarm for each in steers),
     )
 
 
 def glimpse_of(
-    update: Update, *, step: int, examples: int, elapsed_seconds: float, learning_rate: float
+    update: Update,
+    *,
+    step: int,
+    examples: int,
+    elapsed_seconds: float,
+    learning_rate: float,
+    earlier: tuple[float, ...] = (),
 ) -> Glimpse:
     """What the monitors see of an update."""
     return Glimpse(
@@ -201,6 +303,7 @@ def glimpse_of(
         learning_rate=learning_rate,
         gradient_alignment=update.alignment[0],
         gradient_product=update.alignment[1],
+        earlier=earlier,
     )
 
 

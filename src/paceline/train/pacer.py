@@ -131,7 +131,8 @@ class Pacer:
         self._began = self._clock.now()
         self._examples, self._ledger = examples, None if ledger is None else Ledger(ledger)
         self._last_loss: weakref.ref[Tensor] | None = None
-        self._decided_for, self._over = -1, False
+        self._decided_for, self._over, self._team = -1, False, False
+        self._outcome: Reading | None = None
         self._fresh = 0
         self.decisions: list[Decision] = []
         self.step_count, self.stopped = 0, ""
@@ -153,6 +154,9 @@ class Pacer:
                 called twice for one loss.
             BudgetError: The budget is spent.
         """
+        together = self._pace.left > 0 or self._pace.goes_on
+        if together and scaler is None and self._passes_by(loss):
+            return
         steer = self._ready()
         self._refuse_misuse(loss)
         self._follow(steer)
@@ -161,12 +165,14 @@ class Pacer:
         )
         if update.scaler_skipped:
             self._pace.values["scaler_skips"] = self._pace.values.get("scaler_skips", 0.0) + 1
+            self._pace.hurry()
             return
         self.step_count += 1
         self._fresh = self._fresh + 1 if self._replay is None else self._replay.fresh
         if self._average is not None and not steer.probing:
             self._average.follow(self.step_count)
-        self._learn(update)
+        if not self._pace.calmly(update):
+            self._learn(update)
         if steer.stop:
             self.stopped = steer.reason or "controller"
         self._ready()
@@ -230,6 +236,7 @@ class Pacer:
             self._memory.keep("best")
         values["validation_loss"] = float(loss)
         values["validations"] = values.get("validations", 0.0) + 1
+        self._pace.hurry()
 
     def restore_best(self) -> None:
         """Goes back to the state of the best validation loss that was told."""
@@ -238,12 +245,15 @@ class Pacer:
     def extend(self, *, total_steps: int | None = None, deadline: float | None = None) -> None:
         """Gives the run another budget, in all, and lets it go on."""
         refuse_budgets(total_steps, deadline)
+        self._catch_up()
+        self._outcome = None
         self._allowed = Allowance(steps=total_steps, seconds=deadline)
         self.stopped = ""
         self._decided_for = -1
 
     def watch(self) -> Pacer:
         """From here on it decides and writes down, and acts on nothing; gives itself."""
+        self._catch_up()
         self._pace.acts = False
         return self
 
@@ -300,16 +310,60 @@ class Pacer:
     def _parameters(self) -> list[Tensor]:
         return [each for group in self.optimizer.param_groups for each in group["params"]]
 
+    def _passes_by(self, loss: Tensor) -> bool:
+        """A step of those that were decided together, where nothing is out of the ordinary.
+
+        It does what ``step`` does, in as few calls as it takes: each of them costs several
+        times its usual time, for the model has filled the processor's caches. Otherwise it
+        does nothing, and says so.
+        """
+        pace, rates = self._pace, self._rates
+        last = self._last_loss
+        if last is None or last() is loss or self._decided_for != self.step_count:
+            return False
+        try:
+            value = loss.item()
+        except (AttributeError, RuntimeError, ValueError):
+            return False
+        if self._team or not value <= pace.alarm or not rates.is_own():
+            return False
+        norm = self._stepper.pass_by()
+        if norm is None:
+            return False
+        self._last_loss = weakref.ref(loss)
+        self.step_count += 1
+        self._fresh = self._fresh + 1 if self._replay is None else self._replay.fresh
+        if self._average is not None:
+            self._average.follow(self.step_count)
+        if pace.left <= 0:
+            self._learn(Update(loss=value, gradient_norm=norm))
+            self._ready()
+            return True
+        self._decided_for = self.step_count
+        rate = pace.take(value, norm)
+        if rate is not None:
+            rates.set(rate)
+        if self._allowed.seconds is not None:
+            self._over = self.done
+        return True
+
     def _ready(self) -> Steer:
         """What to do in the next step, decided once; remembered states come and go here."""
         if self._decided_for != self.step_count:
             self._decided_for, self._over = self.step_count, self.done
-            steer = self._pace.decide(self._reading())
+            pace = self._pace
+            steer = pace.go_on() if pace.goes_on else pace.decide(self._known())
             if steer.learning_rate is not None:
                 self._rates.set(steer.learning_rate)
             elif steer.factor != 1.0:
                 self._rates.scale(steer.factor)
         return self._pace.steer
+
+    def _known(self) -> Reading:
+        """The reading that was learnt from last, while nothing is newer."""
+        self._team = _has_team()
+        outcome, self._outcome = self._outcome, None
+        return self._reading() if outcome is None else outcome
 
     def _reading(self) -> Reading:
         return Reading(
@@ -320,6 +374,7 @@ class Pacer:
             batch=self._fresh if self._replay is None else self._replay.fresh,
             replays=self._replay is not None,
             remembers=self._memory.works,
+            earlier=self._pace.earlier,
         )
 
     def _progress(self) -> float:
@@ -340,6 +395,13 @@ class Pacer:
                 f" {self.step_count}: followed; let the pacer alone set it"
             )
 
+    def _catch_up(self) -> None:
+        """What was not told yet is told now, and the next step decided anew."""
+        update = self._pace.catch_up()
+        if update is not None:
+            self._learn(update)
+            self._decided_for, self._outcome = -1, None
+
     def _learn(self, update: Update) -> None:
         self._pace.read(
             glimpse_of(
@@ -348,10 +410,12 @@ class Pacer:
                 examples=self._examples,
                 elapsed_seconds=self._elapsed(),
                 learning_rate=self._rates.now,
+                earlier=self._pace.earlier,
             ),
             update,
         )
-        self._pace.learn(self._reading())
+        self._outcome = self._reading()
+        self._pace.learn(self._outcome)
 
     def _decided(self, source: str, reading: Reading, steer: Steer) -> None:
         decision = Decision.of(source, reading, steer)
@@ -385,9 +449,14 @@ def _controller(wanted: str | Controller, hint: float) -> Controller:
     return built
 
 
+def _has_team() -> bool:
+    """Whether several processes train one model."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
 def _everywhere(loss: Tensor) -> float:
     """The loss; where several processes train one model, its mean over all of them."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not _has_team():
         return float(loss.item())
     value = loss.detach().double().reshape(()).clone()
     torch.distributed.all_reduce(value)

@@ -45,6 +45,10 @@ class Rates:
         """The first group's."""
         return float(self._optimizer.param_groups[0]["lr"])
 
+    def is_own(self) -> bool:
+        """Whether the rate is the very one that was set here."""
+        return bool(self._optimizer.param_groups[0]["lr"] == self._set)
+
     def set(self, rate: float) -> None:
         """Sets the first group's rate; the others keep their ratio to it."""
         rate *= self.outside

@@ -88,6 +88,18 @@ class Stepper:
         motion = self._motion.end() if measure else (math.nan, math.nan)
         return Update(loss=loss, gradient_norm=norm, alignment=aligned, motion=motion)
 
+    def pass_by(self) -> float | None:
+        """One step where it is quick to tell that all is well; gives the gradient's norm.
+
+        None, and nothing done, where it is not.
+        """
+        if self._clip is not None or self._alignment is not None:
+            return None
+        norm = self._norms.pass_by()
+        if norm is not None:
+            self._optimizer.step()
+        return norm
+
     def _stepped(self, scaler: torch.amp.GradScaler | None, scale: float) -> bool:
         if scaler is None:
             self._optimizer.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import final
@@ -11,6 +12,7 @@ from paceline.core.readings import NAN
 
 SMOOTHING, CALM_STEPS, START_STEPS = 0.9, 10, 5
 TRIPLED = 2.0
+QUIET_WAY, QUIET_NOISE, COMMON = 0.8, 0.46, 2.0
 
 
 @final
@@ -55,6 +57,21 @@ class LossWatch:
         """``a``: one bad step at the start does not raise it."""
         return min(self.start[0], median(self.start)) if self.start else NAN
 
+    def quiet_under(self, *, frac: float, deviations: float) -> float:
+        """The loss up to which fifteen more steps cannot lose it; nan where it is restless.
+
+        So many losses of ``l`` at most take ``m`` no farther than 0.8 of the way to ``l``, and
+        ``d`` not under half. It is restless in its first twenty steps, and where the common
+        noise of a loss is over that ``l``.
+        """
+        if self.seen < 2 * CALM_STEPS:
+            return NAN
+        began, noise = self.began, deviations * self.deviation
+        left = frac * (0.0 if self.best > began else began - self.best) + QUIET_NOISE * noise
+        wild = TRIPLED * abs(began) + QUIET_NOISE * noise
+        room = min(left - self.rise, wild - (self.average - began)) / QUIET_WAY
+        return NAN if room < COMMON * self.deviation else self.average + room
+
     @property
     def gain(self) -> float:
         """``a - b``, not negative; nan before there is a best, so that nothing exceeds it."""
@@ -79,15 +96,14 @@ class LossWatch:
 
     def hear(self, loss: float, *, frac: float, deviations: float) -> None:
         """Takes in a finite loss."""
+        if self.seen >= CALM_STEPS:
+            self.hear_more((loss,), frac=frac, deviations=deviations)
+            return
         if len(self.start) < START_STEPS:
             self.start.append(loss)
         mean = loss if self.seen == 0 else self.average
         away = abs(loss - mean)
-        if self.seen < CALM_STEPS:
-            self.deviation = (self.seen * self.deviation + away) / (self.seen + 1)
-        else:
-            clipped = min(away, 3 * self.deviation) if self.deviation > 0 else away
-            self.deviation = 0.95 * self.deviation + 0.05 * clipped
+        self.deviation = (self.seen * self.deviation + away) / (self.seen + 1)
         most = self.bearable(frac=frac, deviations=deviations)
         if math.isnan(most):
             most = max(abs(mean), abs(self.began), self.deviation)
@@ -95,6 +111,22 @@ class LossWatch:
         self.seen += 1
         if self.seen >= CALM_STEPS and not self.average >= self.best:
             self.best = self.average
+
+    def hear_more(self, losses: Sequence[float], *, frac: float, deviations: float) -> None:
+        """Takes in finite losses after the tenth; plain numbers, for it is done all the time."""
+        began, best, average, deviation = self.began, self.best, self.average, self.deviation
+        for loss in losses:
+            away = abs(loss - average)
+            clipped = min(away, 3 * deviation) if deviation > 0 else away
+            deviation = 0.95 * deviation + 0.05 * clipped
+            most = frac * (0.0 if best > began else began - best) + deviations * deviation
+            if most != most:
+                most = max(abs(average), abs(began), deviation)
+            average = SMOOTHING * average + (1 - SMOOTHING) * min(loss, average + 5 * most)
+            if not average >= best:
+                best = average
+        self.best, self.average, self.deviation = best, average, deviation
+        self.seen += len(losses)
 
     def settle(self) -> float:
         """Takes the average back to the best, or the start where there is none; gives it."""

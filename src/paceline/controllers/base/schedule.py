@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +12,12 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import LRScheduler
 
 from paceline.controllers.base.controller import Controller
+from paceline.controllers.base.foretell import MOST, foretell
 from paceline.core.errors import SettingError
 from paceline.core.readings import Reading, Steer
 
 TIME_GRID = 1000
+AHEAD = 64  # steps that are worked out at once
 
 
 class Schedule(Controller):
@@ -42,18 +45,33 @@ class Schedule(Controller):
         """Torch's scheduler over ``steps`` steps after the warm-up."""
 
     def decide(self, seen: Reading) -> Steer:
+        steps = TIME_GRID if seen.total_steps is None else seen.total_steps
+
+        def rate_at(step: int, progress: float) -> float:
+            by_time = min(progress, 1.0) * TIME_GRID
+            return self._rate_at(by_time if seen.total_steps is None else float(step), steps)
+
+        most, reason = MOST, f"{type(self).__name__} schedule"
+        if self._is_warming(seen, steps):
+            most, reason = min(MOST, self._left_of_warmup(seen, steps)), "warm-up"
+        holds, rates = foretell(seen, rate_at, most)
+        rate = rate_at(seen.step, seen.progress)
+        return Steer(learning_rate=rate, reason=reason, holds=holds, rates=rates)
+
+    def _is_warming(self, seen: Reading, steps: int) -> bool:
         if seen.total_steps is None:
-            steps, at = TIME_GRID, min(seen.progress, 1.0) * TIME_GRID
-        else:
-            steps, at = seen.total_steps, float(seen.step)
+            return min(seen.progress, 1.0) * TIME_GRID < self.warmup * steps
+        return seen.step < self.warmup * steps
+
+    def _left_of_warmup(self, seen: Reading, steps: int) -> int:
+        return 1 if seen.total_steps is None else math.ceil(self.warmup * steps) - seen.step
+
+    def _rate_at(self, at: float, steps: int) -> float:
         warm = self.warmup * steps
         if at < warm:
-            return Steer(learning_rate=self.learning_rate * (at + 1) / (warm + 1), reason="warm-up")
+            return self.learning_rate * (at + 1) / (warm + 1)
         whole = round(warm)
-        curve = self._over(max(steps - whole, 1))
-        return Steer(
-            learning_rate=curve.at(max(at - whole, 0.0)), reason=f"{type(self).__name__} schedule"
-        )
+        return self._over(max(steps - whole, 1)).at(max(at - whole, 0.0))
 
     def learn(self, seen: Reading, choice: Steer, outcome: Reading) -> None:
         """A schedule learns nothing."""
@@ -83,12 +101,16 @@ class _Curve:
     def at(self, position: float) -> float:
         below = min(int(position), self.steps)
         above = min(below + 1, self.steps)
-        while len(self._rates) <= above and len(self._rates) < self.steps:
-            self._scheduler.step()
-            self._rates.append(self._rate())
+        if len(self._rates) <= above:
+            self._work_out(min(above + AHEAD, self.steps))
         last = len(self._rates) - 1
         low, high = self._rates[min(below, last)], self._rates[min(above, last)]
         return low + (position - int(position)) * (high - low)
+
+    def _work_out(self, upto: int) -> None:
+        while len(self._rates) < upto:
+            self._scheduler.step()
+            self._rates.append(self._rate())
 
     def _rate(self) -> float:
         return float(self._optimizer.param_groups[0]["lr"])

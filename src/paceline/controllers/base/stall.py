@@ -31,10 +31,10 @@ class Stall:
     faint: int = 0
     stalled: bool = False
 
-    def hear(self, norm: float, *, horizon: float) -> bool:
-        """Takes in a norm, nan where it is not known; whether a stall begins with it."""
+    def hear(self, norm: float, *, horizon: float, steps: int = 1) -> bool:
+        """Takes in a norm of some steps, nan if not known; whether a stall begins with it."""
         self.peak = max(self.peak, norm) if norm < math.inf else self.peak
-        self.faint = self.faint + 1 if norm <= FAINT * self.peak else 0
+        self.faint = self.faint + steps if norm <= FAINT * self.peak else 0
         before = self.stalled
         long = ZERO_STEPS if norm == 0 else max(FAINT_SHARE * horizon, ZERO_STEPS)
         self.stalled = self.faint > 0 and (before or self.faint >= long)

@@ -96,8 +96,16 @@ class ResidentFeed:
         self._index = 0
 
     def next(self) -> Batch:
-        rows = self._order.rows(self._index).to(self._targets.device, non_blocking=True)
         self._index += 1
+        return self.pick(self._order.rows(self._index - 1))
+
+    def rows(self, number: int) -> Tensor:
+        """Row numbers of a batch: int64 [batch_size]."""
+        return self._order.rows(number)
+
+    def pick(self, rows: Tensor) -> Batch:
+        """Some examples by their row numbers."""
+        rows = rows.to(self._targets.device, non_blocking=True)
         return Batch(
             inputs=tuple(part.index_select(0, rows) for part in self._inputs),
             targets=self._targets.index_select(0, rows),
@@ -148,6 +156,16 @@ class StreamedFeed:
         self._index += 1
         return to_batch(batch, self._device)
 
+    def rows(self, number: int) -> Tensor:
+        """Row numbers of a batch: int64 [batch_size]."""
+        return self._order.rows(number)
+
+    def pick(self, rows: Tensor) -> Batch:
+        """Some examples by their row numbers, read in this process."""
+        return to_batch(
+            default_collate([self._dataset[row] for row in rows.tolist()]), self._device
+        )
+
     def state_dict(self) -> dict[str, Any]:
         return {"index": self._index}
 
@@ -163,6 +181,30 @@ class StreamedFeed:
             collate_fn=default_collate,
             generator=torch.Generator().manual_seed(0),
         )
+
+
+@final
+class Numbers:
+    """Stands where batches are drawn by others: it only counts them.
+
+    Args:
+        examples: How many there are.
+        batch_size: In a batch.
+    """
+
+    def __init__(self, *, examples: int, batch_size: int) -> None:
+        self.examples, self.batch_size = examples, batch_size
+        self._index = 0
+
+    def next(self) -> Batch:
+        self._index += 1
+        return Batch(inputs=(), targets=torch.empty(0))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"index": self._index}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._index = state["index"]
 
 
 class _Endless:

@@ -1,0 +1,179 @@
+"""Agents on the nodes of a Ray cluster: one host on each node, which forks that node's agents."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+from collections.abc import Sequence
+from multiprocessing.connection import Client
+from typing import Any, final
+
+import torch
+
+from paceline.agents.agent import memories_of
+from paceline.agents.door import Door
+from paceline.agents.engines import live
+from paceline.agents.member import Member
+from paceline.agents.wire import Wire
+from paceline.agents.workshop import Workshop
+from paceline.core.errors import AgentsLost, SettingError
+from paceline.core.extras import need
+
+_CONNECT_SECONDS = 60.0
+_ADDRESS_SECONDS = 5
+
+
+@final
+class Ray:
+    """Starts agents on a Ray cluster; they come back to this process through a door.
+
+    Args:
+        workshop: What they work with.
+        weights: The bench's weights; sent along, for no memory is shared.
+        buffers: The bench's buffers; likewise.
+        threads: That each may compute with.
+        slow: How many times slower each pretends to be.
+        address: Of a cluster that runs; the one of this session, or a new one of this
+            machine alone, when left out.
+
+    Raises:
+        MissingExtra: Ray is not installed.
+        SettingError: No cluster answers at the address.
+    """
+
+    name = "ray"
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        weights: torch.Tensor,
+        buffers: torch.Tensor,
+        *,
+        threads: int,
+        slow: tuple[float, ...] = (),
+        address: str | None = None,
+    ) -> None:
+        self._ray = need("ray", extra="ray", purpose="agents on a Ray cluster")
+        self._began = not self._ray.is_initialized()
+        if self._began:
+            self._connect(address)
+        here = self._ray.util.get_node_ip_address()
+        self._door = Door(here)
+        self._threads, self._slow = threads, slow
+        self._workshop, self._shared = workshop, self._ray.put(workshop)
+        self._hosts: dict[str, Any] = {}
+
+    def _connect(self, address: str | None) -> None:
+        settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+        try:
+            if address is None:
+                self._ray.init(include_dashboard=False, num_cpus=mp.cpu_count(), **settings)
+            else:
+                self._ray.init(address=address, **settings)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise SettingError(f"no Ray cluster answers at {address}: {first}") from None
+
+    def start(self, numbers: Sequence[int]) -> list[Member]:
+        """Starts agents, spread over the nodes."""
+        nodes = sorted(
+            (each for each in self._ray.nodes() if each["Alive"]), key=lambda each: each["NodeID"]
+        )
+        where = {number: nodes[(number - 1) % len(nodes)] for number in numbers}
+        started = {
+            number: self._host(node["NodeID"]).start.remote(
+                self._shared, number, self._door.address, self._door.token, self._slow_of(number)
+            )
+            for number, node in where.items()
+        }
+        for number, answer in started.items():
+            try:
+                self._ray.get(answer, timeout=_CONNECT_SECONDS)
+            except Exception as error:
+                first = str(error).strip().splitlines()[0]
+                raise AgentsLost(f"agent {number} could not be started by Ray: {first}") from None
+        return [self._member(number, where[number]) for number in numbers]
+
+    def _slow_of(self, number: int) -> float:
+        return self._slow[number - 1] if number <= len(self._slow) else 1.0
+
+    def _member(self, number: int, node: dict[str, Any]) -> Member:
+        wire = self._door.wait_for(number, _CONNECT_SECONDS)
+        if wire is None:
+            raise AgentsLost(
+                f"agent {number} on {node['NodeManagerAddress']} did not reach"
+                f" {self._door.address[0]}:{self._door.address[1]}; is a firewall between?"
+            )
+        host = self._host(node["NodeID"])
+        return Member(
+            number=number,
+            wire=wire,
+            memories=memories_of(self._workshop),
+            process_id=0,
+            kill=lambda: host.kill.remote(number),
+            shares_memory=False,
+            place=f"node {node['NodeManagerAddress']} {node['NodeID'][:6]}",
+        )
+
+    def _host(self, node: str) -> Any:
+        if node not in self._hosts:
+            pinned = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+                node_id=node, soft=False
+            )
+            actor = self._ray.remote(Host).options(num_cpus=0, scheduling_strategy=pinned)
+            self._hosts[node] = actor.remote(self._threads)
+        return self._hosts[node]
+
+    def close(self) -> None:
+        """Ends the hosts, and the cluster where this began it."""
+        self._door.close()
+        for host in self._hosts.values():
+            self._ray.kill(host)
+        if self._began:
+            self._ray.shutdown()
+
+
+class Host:
+    """Forks the agents of its node.
+
+    Args:
+        threads: That each may compute with.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._context: Any = mp.get_context("forkserver")
+        self._context.set_forkserver_preload(["paceline.agents.engines._warm"])
+        self._agents: dict[int, Any] = {}
+
+    def start(
+        self, workshop: Workshop, number: int, address: tuple[str, int], token: str, slow: float
+    ) -> int:
+        """Starts an agent that goes to an address; gives its process."""
+        process = self._context.Process(
+            target=live_remotely,
+            args=(number, workshop, address, token, self._threads, slow),
+            name=f"paceline agent {number}",
+            daemon=True,
+        )
+        process.start()
+        self._agents[number] = process
+        return int(process.pid or 0)
+
+    def kill(self, number: int) -> None:
+        """Ends an agent at once."""
+        if number in self._agents:
+            self._agents[number].kill()
+
+
+def live_remotely(
+    number: int,
+    workshop: Workshop,
+    address: tuple[str, int],
+    token: str,
+    threads: int,
+    slow: float,
+) -> None:
+    """The life of an agent that reaches the coordinator over the network."""
+    wire = Wire(Client((address[0], address[1]), authkey=token.encode()))
+    wire.send({"say": "hello", "number": number})
+    live(number, workshop, memories_of(workshop), wire, threads=threads, slow=slow)

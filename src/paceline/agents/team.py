@@ -1,0 +1,392 @@
+"""The team: several agents that compute one gradient together."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from typing import Any, Protocol, final
+
+import torch
+from torch import Tensor, nn
+
+from paceline.agents.bench import settle, settle_buffers, trainable
+from paceline.agents.coverage import Coverage
+from paceline.agents.lanes import Lane, summary
+from paceline.agents.member import Member
+from paceline.agents.round import Outcome, Round
+from paceline.agents.scheduler import Scheduler
+from paceline.agents.workshop import Workshop
+from paceline.core.errors import AgentsLost, SettingError
+from paceline.train.alone import Draw
+
+READY_SECONDS = 120.0
+Tell = Callable[[str, Mapping[str, Any]], None]
+
+
+class Engine(Protocol):
+    """Starts agents somewhere."""
+
+    name: str
+
+    def start(self, numbers: Sequence[int]) -> list[Member]:
+        """Starts agents; they say when they are ready."""
+
+    def close(self) -> None:
+        """Gives back what it holds."""
+
+
+@final
+@dataclass(kw_only=True, slots=True)
+class Bench:
+    """The memory that the coordinator shares with local agents.
+
+    Args:
+        workshop: Says what lies where.
+    """
+
+    workshop: Workshop
+    weights: Tensor = field(init=False)
+    buffers: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.weights = self.workshop.parameters.memory()
+        self.buffers = self.workshop.buffers.memory()
+
+
+@final
+class Team:
+    """Several agents that compute one gradient together.
+
+    Every step has one global batch; agent i gets b_i of its B rows, with Σ b_i = B. Each
+    sums the gradients of its rows; the coordinator adds the sums in the order of the agents
+    and divides by the number of rows. So the shares never change what is learnt.
+
+    Args:
+        model: Whose weights are learnt; they are moved to the bench.
+        workshop: What the agents work with.
+        bench: What they share with the coordinator.
+        engine: Starts agents.
+        scheduler: Shares out the rows.
+        min_agents: With fewer the training stops.
+        synchronised: Whether the model normalises over the batch.
+        tell: Told what happens: name and detail.
+        show: Called after each step.
+
+    Attributes:
+        pieces: Always 1: an agent whose memory is full cuts up its own share.
+        may_fail: Always: agents can be lost.
+        steps: Gradients so far.
+        members: Those that are up, by number.
+        lanes: How each spent the last step.
+        coverage: How often each example was learnt from.
+    """
+
+    pieces = 1
+    may_fail = True
+
+    def __init__(
+        self,
+        model: nn.Module,
+        workshop: Workshop,
+        bench: Bench,
+        engine: Engine,
+        scheduler: Scheduler,
+        *,
+        min_agents: int = 1,
+        synchronised: bool = False,
+        tell: Tell = lambda name, detail: None,
+        show: Callable[[Team], None] = lambda team: None,
+    ) -> None:
+        self.model, self.workshop, self.engine = model, workshop, engine
+        self.scheduler, self.min_agents = scheduler, min_agents
+        self.members: dict[int, Member] = {}
+        self.lanes: tuple[Lane, ...] = ()
+        self.coverage = Coverage(workshop.rows.examples)
+        self._bench, self._synchronised = bench, synchronised
+        self._tell, self._show = tell, show
+        self.steps = 0
+        self._spent: dict[int, list[float]] = {}
+        self._identity = 0
+        self._started = 0
+        self._leaving: set[int] = set()
+        self._on_bench = workshop.precision.device.type == "cpu"
+        self._settle()
+
+    def _settle(self) -> None:
+        layout, work = self.workshop.parameters, self.workshop
+        self._views = layout.views(self._bench.weights)
+        self._buffer_views = work.buffers.views(self._bench.buffers)
+        known = dict(self.model.named_parameters(remove_duplicate=False))
+        buffers = dict(self.model.named_buffers(remove_duplicate=False))
+        self._parameters = [known[spot.names[0]] for spot in layout.spots]
+        if self._on_bench:
+            settle(self.model, self._views, layout)
+            settle_buffers(self.model, self._buffer_views, work.buffers)
+            buffers = dict(self.model.named_buffers(remove_duplicate=False))
+        self._buffers = [buffers[spot.names[0]] for spot in work.buffers.spots]
+        self._total = torch.zeros_like(self._bench.weights)
+        self._gradients = layout.views(self._total)
+        self._learning = trainable(layout, self.model)
+
+    # --- who belongs to it
+
+    def start(self, count: int) -> None:
+        """Starts agents and waits until they are ready.
+
+        Raises:
+            AgentsLost: Fewer than are needed came up.
+        """
+        self._await_ready(self._begin(count))
+        self._need_enough()
+
+    def join(self, *, price: float = 1.0) -> int:
+        """Starts one more agent; gives its number."""
+        self.scheduler.join(price=price)
+        (member,) = self._begin(1)
+        self._await_ready([member])
+        self._tell("joined", {"agent": member.number, "place": member.place})
+        return member.number
+
+    def leave(self, number: int) -> None:
+        """Lets an agent go before the next step.
+
+        Raises:
+            SettingError: There is no such agent.
+        """
+        if number not in self.members:
+            there = ", ".join(map(str, self.members))
+            raise SettingError(f"there is no agent {number}; there are: {there}")
+        self._leaving.add(number)
+
+    def _begin(self, count: int) -> list[Member]:
+        numbers = range(self._started + 1, self._started + count + 1)
+        self._started += count
+        return self.engine.start(numbers)
+
+    def _await_ready(self, fresh: Sequence[Member]) -> None:
+        waiting = {each.wire.connection: each for each in fresh}
+        end = time.perf_counter() + READY_SECONDS
+        while waiting and (left := end - time.perf_counter()) > 0:
+            for connection in wait(list(waiting), left):
+                member = waiting.pop(connection)  # type: ignore[call-overload] # ours
+                self._admit(member)
+        for member in waiting.values():
+            self._lost(member, f"was not ready within {READY_SECONDS:g} s")
+
+    def _admit(self, member: Member) -> None:
+        try:
+            said, _ = member.wire.receive()
+        except (EOFError, OSError):
+            self._lost(member, "died before it was ready")
+            return
+        wanted = self.workshop.identity
+        differing = [name for name, value in wanted.items() if said.get(name) != value]
+        if differing:
+            name = differing[0]
+            member.kill()
+            self._lost(
+                member, f"was refused: its {name} is {said.get(name)}, here it is {wanted[name]}"
+            )
+            return
+        member.process_id = said["process_id"]
+        self.members[member.number] = member
+
+    def _lost(self, member: Member, why: str) -> None:
+        self.members.pop(member.number, None)
+        self._tell("lost", {"agent": member.number, "why": why, "left": len(self.members)})
+
+    def _need_enough(self) -> None:
+        if len(self.members) < max(1, self.min_agents):
+            raise AgentsLost(
+                f"{len(self.members)} agents are left and {max(1, self.min_agents)} are needed"
+            )
+
+    # --- one gradient
+
+    def gradient(
+        self, draw: Draw, count: int, scaler: torch.amp.GradScaler, *, trial: bool
+    ) -> float:
+        """Leaves the mean gradient of some batches in the model; gives their mean loss.
+
+        Raises:
+            AgentsLost: Too few agents are left; nothing was changed.
+        """
+        numbers = [draw()[0] for _ in range(count)]
+        loss = self.work_on(numbers, scaler.get_scale() if scaler.is_enabled() else 1.0)
+        if not trial:
+            for number in numbers:
+                self.coverage.commit(self.workshop.rows.rows(number))
+        return loss
+
+    @torch.no_grad()
+    def work_on(self, numbers: Sequence[int], scale: float = 1.0) -> float:
+        """The same for the batches of some numbers.
+
+        Args:
+            numbers: Of the batches.
+            scale: What the loss is multiplied by before the backward pass.
+        """
+        self._publish()
+        outcome, shares, began = None, {}, 0.0
+        while outcome is None:
+            self._let_go()
+            self._need_enough()
+            shares, began = self._shares(), time.perf_counter()
+            outcome = self._round(numbers, scale, shares)
+        self._collect(outcome)
+        self._observe(shares, time.perf_counter() - began, len(numbers))
+        self.steps += 1
+        self._show(self)
+        return outcome.loss / max(outcome.elements, 1)
+
+    def _shares(self) -> dict[int, int]:
+        for number, known in enumerate(self.scheduler.reading.agents, 1):
+            if known.is_up and number not in self.members:
+                self.scheduler.leave(number - 1)
+        given = self.scheduler.allocate_tasks(self.workshop.rows.batch_size)
+        return {number: given[number - 1] for number in sorted(self.members)}
+
+    def _round(
+        self, numbers: Sequence[int], scale: float, shares: dict[int, int]
+    ) -> Outcome | None:
+        self._identity += 1
+        step = Round(
+            self.members,
+            identity=self._identity,
+            numbers=numbers,
+            rows=self.workshop.rows.batch_size,
+            payload=self._payload,
+            scale=scale,
+            synchronised=self._synchronised,
+            lost=self._lost,
+            full=self._full,
+        )
+        return step.run(shares, self._expected(shares, len(numbers)))
+
+    def _expected(self, shares: Mapping[int, int], batches: int) -> dict[int, float]:
+        """Seconds for each share: what the policy thinks, or as it went last time."""
+        thought = self.scheduler.expected_seconds
+        found = {}
+        for number, share in shares.items():
+            last = self.members[number].row_seconds * share
+            policy = thought[number - 1] if thought else math.nan
+            found[number] = batches * (policy if policy == policy else last)
+        return found
+
+    def _full(self, member: Member, most: int) -> None:
+        self._tell("out_of_memory", {"agent": member.number, "most": most})
+
+    def _payload(self) -> bytes:
+        return b"".join(
+            bytes(each.numpy().data) for each in (self._bench.weights, self._bench.buffers)
+        )
+
+    def _publish(self) -> None:
+        """Weights that do not lie on the bench are copied there."""
+        if self._on_bench:
+            return
+        for view, parameter in zip(self._views, self._parameters, strict=True):
+            view.copy_(parameter)
+        for view, buffer in zip(self._buffer_views, self._buffers, strict=True):
+            view.copy_(buffer)
+
+    def _collect(self, outcome: Outcome) -> None:
+        """Adds up what the agents left, always in the same order."""
+        layout = self.workshop.parameters
+        parts = [
+            layout.stretches(self.members[number].memories.gradient) for number in outcome.workers
+        ]
+        for at, total in enumerate(layout.stretches(self._total)):
+            total.copy_(parts[0][at])
+            for part in parts[1:]:
+                total.add_(part[at])
+            if total.is_floating_point():
+                total.div_(max(outcome.elements, 1))
+        for at in self._learning:
+            parameter, gradient = self._parameters[at], self._gradients[at]
+            touched = outcome.touched is None or at in outcome.touched
+            parameter.grad = gradient.to(parameter.device) if touched else None
+        after = self.members[outcome.workers[0]].memories.after
+        for mine, theirs in zip(self._buffers, self.workshop.buffers.views(after), strict=True):
+            mine.copy_(theirs)
+
+    # --- what the scheduler is told
+
+    def _observe(self, shares: Mapping[int, int], round_seconds: float, batches: int) -> None:
+        seconds = {
+            number: self._worked(self.members.get(number), shares.get(number, 0))
+            for number in range(1, self._started + 1)
+        }
+        slowest = max(value for value in seconds.values() if value == value)
+        communication = max(0.0, round_seconds - slowest)
+        self.scheduler.observe(
+            [value / batches for value in seconds.values()], communication_seconds=communication
+        )
+        self.lanes = tuple(
+            Lane(
+                number=number,
+                samples=shares.get(number, 0),
+                compute_seconds=value,
+                wait_seconds=slowest - value,
+                communicate_seconds=communication,
+            )
+            for number, value in seconds.items()
+            if value == value
+        )
+        for lane in self.lanes:
+            sums = self._spent.setdefault(lane.number, [0.0, 0.0, 0.0])
+            sums[0] += lane.compute_seconds
+            sums[1] += lane.wait_seconds
+            sums[2] += lane.communicate_seconds
+
+    def spent(self) -> dict[str, Any]:
+        """What share of the time each agent computed, waited and communicated."""
+        return summary(self._spent)
+
+    @staticmethod
+    def _worked(member: Member | None, share: int) -> float:
+        if member is None:
+            return math.nan
+        return 0.0 if share == 0 or math.isnan(member.seconds) else member.seconds
+
+    def _let_go(self) -> None:
+        for number in sorted(self._leaving & self.members.keys()):
+            member = self.members.pop(number)
+            _farewell(member)
+            self._tell("left", {"agent": number, "left": len(self.members)})
+        self._leaving.clear()
+
+    def close(self) -> None:
+        """Sends everybody home."""
+        for member in self.members.values():
+            _farewell(member)
+        self.members.clear()
+        self.engine.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of the scheduler, and the counts of the examples."""
+        return {
+            "scheduler": self.scheduler.state_dict(),
+            "coverage": self.coverage.state_dict(),
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Puts back what ``state_dict`` gave."""
+        self.scheduler.load_state_dict(state["scheduler"])
+        for number in range(1, min(self._started, self.scheduler.agents) + 1):
+            if number in self.members:
+                self.scheduler.join(agent=number - 1)
+        self.coverage.load_state_dict(state["coverage"])
+        self.steps = state["steps"]
+
+
+def _farewell(member: Member) -> None:
+    try:
+        member.wire.send({"do": "leave"})
+    except OSError:
+        member.kill()
+    member.wire.close()

@@ -1,0 +1,207 @@
+"""Who computes a job's gradients: this process, or several agents."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+from collections.abc import Mapping
+from typing import Any, final
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from paceline.agents import engines
+from paceline.agents.lanes import Lanes, in_words
+from paceline.agents.scheduler import Scheduler
+from paceline.agents.team import Bench, Engine, Team
+from paceline.agents.workshop import Workshop
+from paceline.core import catalog
+from paceline.core.errors import SettingError, nearest
+from paceline.core.progress import Progress
+from paceline.core.recipe import Recipe
+from paceline.data.base.batches import Feed, Numbers
+from paceline.jobs.material import Material
+from paceline.jobs.record import Record
+from paceline.train.alone import Alone, Work
+from paceline.train.precision import Precision
+
+
+@final
+class Crew:
+    """Who computes a job's gradients.
+
+    Args:
+        material: What is learnt from.
+        network: What is trained.
+        recipe: How.
+        precision: What forward passes compute in.
+        record: Where decisions and readings go.
+        progress: Told who comes and goes.
+
+    Attributes:
+        work: Computes gradients.
+        feed: Gives it batches, or their numbers.
+
+    Raises:
+        SettingError: The agents cannot be set up like that.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        network: nn.Module,
+        recipe: Recipe,
+        precision: Precision,
+        record: Record,
+        progress: Progress,
+    ) -> None:
+        self._material, self._network, self._recipe = material, network, recipe
+        self._precision, self._record, self._progress = precision, record, progress
+        self._team: Team | None = None
+        self._reason = ""
+        self.feed: Feed = material.feed
+        self.work: Work = self._together() if recipe.agents.count else self._alone()
+
+    def _alone(self) -> Work:
+        loop = self._recipe.loop
+        compiled = torch.compile(self._network) if loop.compile else self._network
+        return Alone(
+            network=compiled,  # type: ignore[arg-type] # compile gives the same callable
+            loss=self._material.loss,
+            parameters=[each for each in self._network.parameters() if each.requires_grad],
+            batch_size=self.feed.batch_size,
+            precision=self._precision,
+            channels_last=loop.channels_last,
+            augment=self._material.augment,
+            seed=self._recipe.seed,
+        )
+
+    def _together(self) -> Work:
+        settings, loop = self._recipe.agents, self._recipe.loop
+        count = settings.count or 1
+        self._refuse_unfit(count)
+        workshop = Workshop.of(
+            self._network,
+            loss=self._material.loss,
+            rows=self.feed,
+            augment=self._material.augment,
+            precision=self._precision,
+            channels_last=loop.channels_last,
+            compiles=loop.compile,
+            seed=self._recipe.seed,
+            fingerprint=str(self._material.facts["fingerprint"]),
+        )
+        bench = Bench(workshop=workshop)
+        team = Team(
+            self._network,
+            workshop,
+            bench,
+            self._engine(workshop, bench, count),
+            self._scheduler(count),
+            min_agents=settings.min_agents,
+            synchronised=any(isinstance(each, _BatchNorm) for each in self._network.modules()),
+            tell=self._tell,
+            show=self._show,
+        )
+        self._team = team
+        self._lanes = Lanes(self._reading, self._record.elapsed)
+        team.start(count)
+        self._say_who(team)
+        self.feed = Numbers(examples=self.feed.examples, batch_size=self.feed.batch_size)
+        return team
+
+    def _refuse_unfit(self, count: int) -> None:
+        size = self.feed.batch_size
+        if not hasattr(self.feed, "pick"):
+            raise SettingError(
+                "agents cannot share out a DataLoader of your own; give its dataset instead"
+            )
+        if count > size:
+            raise SettingError(
+                f"{count} agents cannot share a batch of {size} examples; take fewer agents or"
+                " a larger batch (--set data.batch_size=…)"
+            )
+
+    def _engine(self, workshop: Workshop, bench: Bench, count: int) -> Engine:
+        settings = self._recipe.agents
+        known = [each.name for each in pkgutil.iter_modules(engines.__path__)]
+        names = [name for name in known if not name.startswith("_")]
+        if settings.engine not in names:
+            raise SettingError(
+                f"there is no engine {settings.engine!r}{nearest(settings.engine, names)}"
+            )
+        part = catalog.part_of(f"paceline.agents.engines.{settings.engine}")
+        threads = settings.threads or max(1, (os.cpu_count() or 1) // count)
+        engine: Engine = part(
+            workshop, bench.weights, bench.buffers, threads=threads, slow=settings.slow
+        )
+        return engine
+
+    def _scheduler(self, count: int) -> Scheduler:
+        settings = self._recipe.agents
+        return Scheduler(
+            agents=count,
+            policy=settings.policy.name or "model",
+            alpha=settings.alpha,
+            beta=settings.beta,
+            prices=settings.prices,
+            seed=self._recipe.seed,
+            settings=settings.policy.settings,
+        )
+
+    # --- what is told
+
+    def _say_who(self, team: Team) -> None:
+        places = ", ".join(f"{each.number}: {each.place}" for each in team.members.values())
+        pretend = self._recipe.agents.slow
+        note = f" (slowed on purpose: {', '.join(f'{s:g}' for s in pretend)})" if pretend else ""
+        self._progress.say(f"{len(team.members)} agents{note}: {places}")
+        self._record.decide(
+            "agents",
+            len(team.members),
+            seen={"engine": team.engine.name, "slow": list(pretend)},
+            reason="asked for",
+        )
+
+    def _tell(self, name: str, detail: Mapping[str, Any]) -> None:
+        step = self._team.steps if self._team is not None else 0
+        self._record.note("event", f"agent_{name}", detail, source="agents", step=step)
+        words = {
+            "lost": "agent {agent} is lost ({why}); {left} are left, its rows go to them",
+            "joined": "agent {agent} has joined ({place})",
+            "left": "agent {agent} has left; {left} are left",
+            "out_of_memory": "agent {agent}: its memory is full, it works on {most} rows at once"
+            " from here on",
+        }
+        line = words[name].format(**detail)
+        (self._progress.say if name in ("joined", "left") else self._progress.warn)(line)
+
+    def _reading(self, source: str, name: str, value: float, step: int) -> None:
+        self._record.note("reading", name, {}, source=source, value=value, step=step)
+
+    def _show(self, team: Team) -> None:
+        self._lanes.take(team.steps, team.lanes)
+        decided = team.scheduler.decisions
+        if decided is not None and decided.reason != self._reason:
+            self._reason = decided.reason
+            self._record.decide(
+                "shares",
+                list(decided.samples),
+                seen={f"agent {lane.number}": lane.compute_seconds for lane in team.lanes},
+                reason=decided.reason,
+                source="scheduler",
+                step=team.steps,
+            )
+        for number, (busy, note) in in_words(team.lanes).items():
+            self._progress.gauge(f"agent {number}", busy, note)
+
+    def close(self) -> None:
+        """Sends the agents home, and writes down what they did."""
+        team, self._team = self._team, None
+        if team is None:
+            return
+        team.close()
+        self._lanes.flush(team.steps)
+        detail = {"examples": team.coverage.summary(), "time": team.spent()}
+        self._record.note("event", "agents", detail, source="agents", step=team.steps)
