@@ -83,14 +83,17 @@ def row(scenario: str, agents: int | None, name: str, own: Sequence[Score]) -> d
         "reward_share_of_oracle": spread([each.reward_share_of_oracle for each in own]),
         "time_share_of_oracle": spread([each.time_share_of_oracle for each in own]),
         "rounds_to_adapt": spread([each.rounds_to_adapt for each in own]),
+        "share_over_slack": spread([each.share_over_slack for each in own]),
         "policy_milliseconds": spread([1000 * each.policy_seconds_per_round for each in own]),
     }
     reward, adapt = told["reward_share_of_oracle"], told["rounds_to_adapt"]
+    slow = told["share_over_slack"]["median"]
     print(
         f"{scenario:14} {agents or '':>5} {name:13} reward {reward['median']:7.1%}"
         f" ({reward['lowest']:.1%}…{reward['highest']:.1%})"
         f"  time {told['time_share_of_oracle']['median']:7.1%}"
-        f"  adapts in {adapt['median']:5.1f}  {told['policy_milliseconds']['median']:6.2f} ms",
+        f"  adapts in {adapt['median']:5.1f}  {told['policy_milliseconds']['median']:6.2f} ms"
+        + (f"  {slow:.0%} over the slack" if slow > 0.02 and scenario == "priced" else ""),
         flush=True,
     )
     return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import typing
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -240,6 +241,16 @@ def test_a_file_that_is_not_there_broken_or_no_text_is_refused(tmp_path):
         read_scenario(tmp_path / "bytes.toml")
     with pytest.raises(SettingError, match="no such file"):
         read_scenario(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "mine.toml").touch()
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(SettingError, match=r"cannot read .*mine\.toml: Permission denied"):
+        read_scenario(tmp_path / "mine.toml")
 
 
 @pytest.mark.parametrize(

@@ -526,6 +526,24 @@ def test_what_a_plan_takes_in_the_mean_is_the_mean_of_many_rounds():
     assert outcomes[0].true_seconds == pytest.approx(0.1)
 
 
+def test_plans_beyond_the_slack_are_counted():
+    class Cheapest(Equal):
+        def allocate_tasks(self, total):
+            self.decisions = Assignment(samples=(total, 0))
+            return (total, 0)
+
+    def share(make, slack):
+        changes = {
+            **one_kind(count=2, seconds_per_example=0.01),
+            "reward": {"beta": 1.0, "slack": slack},
+        }
+        own = run_policy(world_of(changes), make)
+        return compare(own, run_oracle(scenario_from(PLAIN | changes))).share_over_slack
+
+    assert share(Cheapest, 1.25) == 1.0  # twice the shortest time
+    assert share(Cheapest, 2.0) == share(Equal, 1.25) == 0.0
+
+
 def test_the_clock_is_the_policys_and_the_ticks_are_all_there():
     class Slow(Equal):
         def allocate_tasks(self, total):

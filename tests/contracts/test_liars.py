@@ -139,6 +139,11 @@ def _controller_liars() -> None:
     )
     _liar(
         plateau,
+        "keeps to what it foretells",
+        **decide(holds=lambda seen, steer: 3, rates=lambda seen, steer: (9.0, 9.0)),
+    )
+    _liar(
+        plateau,
         "decides the same for the same readings",
         **decide(learning_rate=lambda seen, steer: 0.1 + torch.initial_seed() % 7),
     )

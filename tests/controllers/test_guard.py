@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -479,3 +479,46 @@ def test_loading_a_state_leaves_the_given_one_alone():
 def test_settings_out_of_range_are_refused_at_once(settings, message):
     with pytest.raises(SettingError, match=f"^{message}$"):
         Guard(0.1, **settings)
+
+
+def test_a_calm_guard_hears_steps_together_and_a_busy_one_singly():
+    calm = road()
+    calm.go(200)
+    assert 1 < max(steer.holds for steer in calm.steers) <= 16
+    assert {steer.holds for steer in calm.steers[:20]} == {1}
+    calm.go(1, loss=NAN)
+    assert calm.one().holds == 1
+    calm.go(30)
+    calm.x = 40.0
+    while "restore" not in [move.verb for move in calm.one().moves]:
+        pass
+    assert {calm.one().holds for _ in range(3)} == {1}
+
+
+def test_a_calm_guard_never_waits_beyond_the_next_state_that_it_keeps():
+    calm = road(total=1000)
+    calm.go(500)
+    kept = [n for n, steer in enumerate(calm.steers) if steer.moves]
+    for at, steer in enumerate(calm.steers[kept[2] : kept[-1]], start=kept[2]):
+        coming = next(n for n in kept if n > at)
+        assert steer.holds == 1 or at + steer.holds <= coming
+
+
+def test_large_states_are_kept_less_often():
+    small, large = road(), road(values={"state_bytes": 1e9})
+    small.go(400), large.go(400)
+    assert small.verbs.count("keep") >= 20
+    assert large.verbs.count("keep") <= 9
+
+
+def test_a_guard_that_hears_together_counts_steps_as_they_were():
+    one, other = road(), road()
+    one.go(103), other.go(103)
+    before = other.reading()
+    losses = []
+    for _ in range(4):
+        one.one(norm=1.0)
+        losses.append(one.values["loss"])
+    after = replace(before, step=before.step + 4, values=one.values, earlier=tuple(losses[:3]))
+    other.guard.learn(before, Steer(), after)
+    assert other.guard.state_dict() == one.guard.state_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -65,3 +66,18 @@ def test_a_clock_that_stands_still_gives_a_finite_speed():
 def test_a_memory_of_less_than_a_step_is_refused(part, memory):
     with pytest.raises(SettingError, match="memory must be at least 1 step"):
         part(memory=memory)
+
+
+def test_steps_that_are_shown_together_count_as_if_shown_one_by_one():
+    losses = [3.0, 2.5, 2.7, 2.0, 2.2]
+    one, other = LossTrend(), LossTrend()
+    fast, slow = Throughput(memory=5.0), Throughput(memory=5.0)
+    for each in (fast, slow):
+        each.read(_glimpse(1, seconds=1.0))
+        each.read(_glimpse(2, seconds=1.5))
+    for at, loss in enumerate(losses, start=3):
+        single = one.read(_glimpse(at, loss))
+        speed = fast.read(_glimpse(at, loss, seconds=1.5 + 0.1 * (at - 2)))
+    last = replace(_glimpse(7, losses[-1], seconds=2.0), earlier=tuple(losses[:-1]))
+    assert other.read(last) == pytest.approx(single)
+    assert slow.read(last) == pytest.approx(speed)

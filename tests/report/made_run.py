@@ -137,3 +137,78 @@ def _decisions(ledger: Ledger) -> None:
         name="constant",
         detail={"why": "the column 'id' is constant"},
     )
+
+
+def add_agents(path: Path, *, agents: int = 4, steps: int = 400, slow: Any = (1, 1, 2, 4)) -> None:
+    """Agents in a run's ledger: the second is lost, the last but one leaves, another joins."""
+    lost, joined, left = steps * 2 // 5, steps * 3 // 5, steps * 4 // 5
+    with Ledger(path / "ledger.db") as ledger:
+        _asked(ledger, agents, slow)
+        for step in (1, *range(5, steps + 1, 5)):
+            gone = {2 for _ in range(step > lost + 4)} | {
+                agents - 1 for _ in range(step > left + 4)
+            }
+            there = {*range(1, agents + 1)} - gone | {agents + 1 for _ in range(step > joined)}
+            _stretch(ledger, step, sorted(there))
+        told = {
+            lost: ("lost", {"agent": 2, "why": "died", "left": agents - 1}),
+            joined: ("joined", {"agent": agents + 1, "place": "process 77"}),
+            joined + 20: ("out_of_memory", {"agent": 1, "most": 24}),
+            left: ("left", {"agent": agents - 1, "left": agents - 1}),
+        }
+        for step, (name, detail) in told.items():
+            ledger.write(
+                "event",
+                step=step,
+                seconds=step / 20,
+                source="agents",
+                name=f"agent_{name}",
+                detail=detail,
+            )
+        examples = {"examples": 1258, "counted": 10_064, "fewest": 7, "most": 8}
+        ledger.write(
+            "event",
+            step=steps,
+            seconds=steps / 20,
+            source="agents",
+            name="agents",
+            detail={"examples": examples, "time": {}},
+        )
+
+
+def _asked(ledger: Ledger, agents: int, slow: Any) -> None:
+    seen = {"engine": "local", "slow": list(slow)}
+    detail = {"chosen": agents, "seen": seen, "reason": "asked for"}
+    ledger.write("decision", step=0, seconds=0.5, source="fit", name="agents", detail=detail)
+    reasons = ("nothing is known yet", "all end together", "agent 2 is gone")
+    for step, reason in zip((1, 2, 170), reasons, strict=True):
+        chosen = [64 // agents] * agents
+        took = {f"agent {number}": 0.02 * (number < 3) for number in range(1, agents + 1)}
+        ledger.write(
+            "decision",
+            step=step,
+            seconds=step / 20,
+            source="scheduler",
+            name="shares",
+            detail={"chosen": chosen, "seen": took, "reason": reason},
+        )
+
+
+def _stretch(ledger: Ledger, step: int, there: list[int]) -> None:
+    weights = {
+        number: 1 / (1 + number % 3 + 0.2 * math.sin(step / 30 + number)) for number in there
+    }
+    for number in there:
+        share = weights[number] / sum(weights.values())
+        wobble = 0.03 * (1 + math.sin(step * 7.7 + number))
+        values = {
+            "samples": 64 * share,
+            "compute_seconds": 0.1 - wobble,
+            "wait_seconds": wobble,
+            "communicate_seconds": 0.02,
+        }
+        for name, value in values.items():
+            source = f"agent {number}"
+            ledger.write(
+                "reading", step=step, seconds=step / 20, source=source, name=name, value=value
+            )

@@ -13,6 +13,8 @@ import pytest
 
 from paceline.agents.scenario import shipped
 from paceline.cli.main import run as command
+from paceline.core.errors import SettingError
+from paceline.jobs.simulate import simulate as run_simulation
 
 KEYS = (
     "time_share_of_oracle", "reward_share_of_oracle", "rounds_to_adapt", "policy_seconds_per_round",
@@ -63,6 +65,11 @@ def test_several_policies_are_told_in_one_object(capsys):
     assert found["rounds_to_adapt"] < found["policies"][1]["rounds_to_adapt"]
 
 
+def test_plans_that_the_slack_does_not_admit_are_warned_of(capsys):
+    _, _, err = simulate("priced", "-p", "equal", "--rounds", 5, capsys=capsys)
+    assert "warning: equal: 100% of its plans took over 1.25 times the shortest time" in err
+
+
 def test_the_same_seed_gives_the_same_figures(capsys):
     words = ("drift", "--agents", 3, "--rounds", 30, "--json", "--quiet")
     told = []
@@ -110,6 +117,17 @@ def test_a_mistake_is_one_line(tmp_path, capsys, words, told):
     code, out, err = simulate(*words, capsys=capsys)
     assert (code, out) == (2, "")
     assert err.startswith("error: ") and err.count("\n") == 1 and told in err
+
+
+def test_without_a_policy_there_is_nothing_to_simulate():
+    with pytest.raises(SettingError, match="name at least one"):
+        run_simulation("static", ())
+
+
+def test_a_policy_is_asked_for_once_however_often_it_is_named(capsys):
+    words = ("static", "-p", "equal", "-p", "equal", "--rounds", 3, "--json", "-q")
+    _, out, _ = simulate(*words, capsys=capsys)
+    assert len(json.loads(out)["policies"]) == 1
 
 
 def test_the_help_has_examples_and_names_every_scenario(capsys):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from paceline.train.gradients import Alignment, Norms, global_norm
+from paceline.train.gradients import Alignment, Motion, Norms, global_norm
 from paceline.train.rates import Rates
 
 
@@ -84,3 +84,78 @@ def test_groups_that_are_added_later_keep_their_ratio() -> None:
     optimizer.add_param_group({"params": [torch.zeros(1, requires_grad=True)], "lr": 0.1})
     rates.set(0.4)
     assert [group["lr"] for group in optimizer.param_groups] == [0.4, 0.2]
+
+
+def test_in_calm_steps_the_norm_is_the_last_one_and_a_broken_gradient_is_not_passed_by() -> None:
+    own = parameters(0)
+    norms = Norms(own, every=8)
+    assert norms.pass_by() is None  # nothing was measured yet
+    first = norms.read()
+    assert [norms.pass_by() for _ in range(7)] == [first] * 7
+    assert norms.pass_by() is None  # due
+    assert norms.read() == pytest.approx(first)
+    for broken in (math.nan, math.inf):
+        own[0].grad[1, 1] = broken  # type: ignore[index]
+        assert norms.pass_by() is None
+        assert math.isnan(norms.read())
+    own[0].grad[1, 1] = 0.5  # type: ignore[index]
+    assert norms.pass_by() == pytest.approx(first)
+
+
+def test_looking_for_broken_gradients_leaves_them_bit_for_bit() -> None:
+    own = parameters(3)
+    own[1].grad[0], own[1].grad[1] = -0.0, 3e-42  # type: ignore[index]
+    norms = Norms(own, every=8)
+    norms.read()
+    before = [each.grad.clone() for each in own]  # type: ignore[union-attr]
+    assert norms.pass_by() is not None
+    for each, kept in zip(own, before, strict=True):
+        assert torch.equal(each.grad.view(torch.int32), kept.view(torch.int32))  # type: ignore[union-attr]
+
+
+def test_gradients_of_other_kinds_are_never_passed_by() -> None:
+    table = nn.Embedding(5, 2, sparse=True)
+    half = torch.zeros(3, dtype=torch.bfloat16, requires_grad=True)
+    half.grad = torch.ones_like(half)
+    for found in (list(table.parameters()), [half]):
+        table(torch.tensor([1])).sum().backward()
+        norms = Norms(found, every=8)
+        norms.read()
+        assert norms.pass_by() is None
+        assert norms.read() > 0
+
+
+def test_after_the_first_steps_the_norm_is_measured_less_often() -> None:
+    own = parameters(0)
+    norms, measured = Norms(own, every=8), []
+    for step in range(300):
+        own[0].grad += 1  # type: ignore[operator]
+        before = norms.state_dict()["last"]
+        if norms.read() != before:
+            measured.append(step)
+    assert measured[:9] == [0, 8, 16, 24, 32, 40, 48, 56, 64]
+    assert measured[9:] == [96, 128, 160, 192, 224, 256, 288]
+
+
+def test_a_norm_of_zero_is_measured_at_every_step() -> None:
+    own = parameters(0)
+    norms = Norms(own, every=8)
+    for each in own:
+        each.grad.zero_()  # type: ignore[union-attr]
+    assert norms.read() == 0.0
+    own[0].grad += 1  # type: ignore[operator]
+    assert norms.read() > 0
+
+
+def test_the_motion_of_a_large_tensor_is_read_off_some_of_its_rows() -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(1024, 1024, requires_grad=True)
+    motion = Motion([weight])
+    motion.begin()
+    change = 1e-2 * torch.randn(1024, 1024)
+    norm = weight.norm().item()
+    with torch.no_grad():
+        weight += change
+    size, moved = motion.end()
+    assert size == pytest.approx(norm, rel=0.02)
+    assert moved == pytest.approx(change.norm().item(), rel=0.02)

@@ -230,3 +230,20 @@ def test_readings_go_on_from_a_state_that_went_through_json():
     fresh.load_state_dict(json.loads(json.dumps(layers.state_dict())))
     assert _read(fresh, model, 1) == ["0.0"]
     assert fresh.state_dict()["sizes"] == layers.state_dict()["sizes"]
+
+
+def test_a_bias_that_lives_spares_the_reading_of_its_weights(monkeypatch: pytest.MonkeyPatch):
+    layer = nn.Linear(4, 10)
+    layer(torch.ones(2, 4)).sum().backward()
+    read: list[int] = []
+    flatten = torch.Tensor.flatten
+    monkeypatch.setattr(
+        torch.Tensor, "flatten", lambda self, *given: (read.append(1), flatten(self, *given))[1]
+    )
+    assert Layers([layer], readings=1).dead() == []
+    assert read == []
+    layer.bias.grad.zero_()
+    assert Layers([layer], readings=1).dead() == []
+    assert read
+    layer.weight.grad.zero_()
+    assert Layers([layer], readings=1).dead() == ["0"]

@@ -12,6 +12,7 @@ from torch import nn
 
 from paceline.core.errors import SettingError
 from paceline.train import memory as memory_module
+from paceline.train.first_copy import first_copy
 from paceline.train.memory import Memory
 
 OPTIMIZERS = {
@@ -254,3 +255,25 @@ def test_sparse_gradients_leave_states_that_can_be_kept() -> None:
     optimizer.step()
     memory.restore("here")
     assert_same(state(table, optimizer)[:2], expected)
+
+
+def test_large_tensors_are_copied_and_brought_back_bit_for_bit() -> None:
+    layer = nn.Linear(1024, 1024)
+    memory = Memory([layer], torch.optim.SGD(layer.parameters()))
+    before = layer.weight.detach().clone()
+    memory.keep("x")
+    assert memory.kept_bytes("x") >= 1024 * 1025 * 4
+    assert memory.kept_bytes("y") == 0
+    for value in (1.0, 2.0):
+        nn.init.constant_(layer.weight, value)
+        memory.restore("x")
+        assert torch.equal(layer.weight, before)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.int64, torch.bool])
+def test_first_copies_are_alike_whatever_their_kind(kind: torch.dtype) -> None:
+    large = torch.arange(2**21).remainder(7).to(kind).view(-1, 2**10)
+    for each in (large, large.t(), large[:3]):
+        copy = first_copy(each, torch.device("cpu"))
+        assert copy.dtype == kind and torch.equal(copy, each)
+        assert copy.data_ptr() != each.data_ptr()

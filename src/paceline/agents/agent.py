@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, final
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from paceline.agents.batch_norm import synchronise
 from paceline.agents.bench import fill, fill_buffers
+from paceline.agents.local_steps import LocalSteps
 from paceline.agents.wire import Wire
 from paceline.agents.workshop import Workshop, elements
 from paceline.data.base.batches import mixed
@@ -78,9 +80,12 @@ class Agent:
         self._callable = torch.compile(self._model) if workshop.compiles else self._model
         self._generator = torch.Generator(device=device)
         self._touched: set[int] = set()
+        self._next: tuple[dict[str, Any], bytes] | None = None
         self._parameters = list(self._distinct())
         self._gradients = workshop.parameters.views(memories.gradient)
         self._watch_gradients()
+        make = workshop.make_optimizer
+        self._local = None if make is None else LocalSteps(self._model, self._parameters, make)
 
     def _distinct(self) -> Iterator[nn.Parameter]:
         known = dict(self._model.named_parameters(remove_duplicate=False))
@@ -109,7 +114,8 @@ class Agent:
         """Does what the coordinator asks until it says goodbye or is gone."""
         with contextlib.suppress(EOFError, OSError), _Heart(self._wire) as heart:
             while True:
-                order, payload = self._wire.receive()
+                order, payload = self._next or self._wire.receive()
+                self._next = None
                 if order["do"] == "leave":
                     return
                 if order["do"] == "pace":  # for experiments only
@@ -138,11 +144,9 @@ class Agent:
         self.update_model(parameters)
         if assignment["fresh"]:
             self._begin_gradient()
-        total, weight, rows = 0.0, 0, 0
+        work = self._local_steps if self._local is not None else self._gradients_of
         try:
-            for number, first, count in assignment["ranges"]:
-                loss, size = self._gradient(number, first, count, assignment["scale"])
-                total, weight, rows = total + loss * size, weight + size, rows + count
+            total, weight = work(assignment)
         except Abandoned:
             return None
         except (RuntimeError, MemoryError) as error:
@@ -150,6 +154,7 @@ class Agent:
                 raise
             return {"say": "full", "id": assignment["id"], "why": str(error).splitlines()[0]}
         self._leave_outcome()
+        rows = sum(count for _, _, count in assignment["ranges"])
         self._pretend(rows, time.perf_counter() - began - self._waited)
         return {
             "say": "done",
@@ -182,8 +187,40 @@ class Agent:
 
     # --- the work
 
-    def _gradient(self, number: int, first: int, count: int, scale: float) -> tuple[float, int]:
-        """Adds the gradient of the summed loss of some rows; gives their mean loss."""
+    def _gradients_of(self, assignment: dict[str, Any]) -> tuple[float, int]:
+        """Sums the gradients of all rows; gives the summed loss and its elements."""
+        total, weight = 0.0, 0
+        for number, first, count in assignment["ranges"]:
+            loss, size = self._gradient(number, first, count, assignment["scale"])
+            total, weight = total + loss * size, weight + size
+        return total, weight
+
+    def _local_steps(self, assignment: dict[str, Any]) -> tuple[float, int]:
+        """One step of its own for each batch; leaves what they changed."""
+        assert self._local is not None
+        self._local.begin(assignment["learning_rate"])
+        total, weight = 0.0, 0
+        try:
+            for _, pieces in groupby(assignment["ranges"], lambda each: each[0]):
+                self._local.clear()
+                chosen = list(pieces)
+                rows = sum(count for _, _, count in chosen)
+                for number, first, count in chosen:
+                    loss, size = self._gradient(number, first, count, 1.0, mean=count / rows)
+                    total, weight = total + loss * size, weight + size
+                self._local.step()
+        finally:
+            self._local.end(self._gradients, float(weight))
+            self._touched.update(at for at, learns in enumerate(self.workshop.trained) if learns)
+        return total, weight
+
+    def _gradient(
+        self, number: int, first: int, count: int, scale: float, *, mean: float | None = None
+    ) -> tuple[float, int]:
+        """Adds the gradient of the summed loss of some rows; gives their mean loss.
+
+        With ``mean`` it is that of the mean loss, times that share.
+        """
         work = self.workshop
         inputs, targets = self._examples(number, first, count)
         if work.channels_last:
@@ -194,8 +231,10 @@ class Agent:
             begin_batch(work.seed, number)
         whole = WholeBatch(first=first, count=count, total=total) if self._drops else None
         with whole or contextlib.nullcontext(), work.precision.autocast():
-            loss = work.loss(self._callable(*inputs), targets)
-        (loss * (size * scale)).backward()  # type: ignore[no-untyped-call] # torch
+            output = self._callable(*inputs)
+            loss = work.loss(output, targets) if size else _nothing_of(output)
+        factor = size * scale if mean is None else mean
+        (loss * factor).backward()  # type: ignore[no-untyped-call] # torch
         return float(loss.detach()), size
 
     def _examples(self, number: int, first: int, count: int) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -240,6 +279,7 @@ class Agent:
         answer, payload = self._wire.receive()
         self._waited += time.perf_counter() - began
         if answer["do"] != "sum" or answer["id"] != self._identity:
+            self._next = answer, payload
             raise Abandoned
         return torch.frombuffer(bytearray(payload), dtype=torch.float64)
 
@@ -282,6 +322,12 @@ class _Heart:
             if work is not None:
                 with contextlib.suppress(OSError):
                     self._wire.send({"say": "alive", "id": work})
+
+
+def _nothing_of(output: Any) -> Tensor:
+    """A loss of 0 where no target counts: its mean would be 0 / 0, but layers must be passed."""
+    tensors = [output] if isinstance(output, Tensor) else list(output)
+    return torch.stack([each.sum() * 0.0 for each in tensors]).sum()
 
 
 def memories_of(workshop: Workshop, given: Sequence[Tensor] | None = None) -> Memories:

@@ -50,6 +50,7 @@ class Round:
         rows: In each.
         payload: What goes along to those that share no memory.
         scale: Of the loss.
+        learning_rate: Of the agents' local steps, or None where they take none.
         synchronised: Whether the agents exchange sums in the middle of a step, so that none
             can be replaced without beginning anew.
         lost: Told who was lost, and why.
@@ -65,12 +66,14 @@ class Round:
         rows: int,
         payload: Callable[[], bytes],
         scale: float,
+        learning_rate: float | None,
         synchronised: bool,
         lost: Callable[[Member, str], None],
         full: Callable[[Member, int], None],
     ) -> None:
         self._members, self._identity, self._numbers, self._rows = members, identity, numbers, rows
         self._payload, self._scale, self._synchronised = payload, scale, synchronised
+        self._learning_rate = learning_rate
         self._tell_lost, self._tell_full = lost, full
         self._replies: dict[int, list[dict[str, Any]]] = {}
         self._sums: dict[int, bytes] = {}
@@ -117,6 +120,7 @@ class Round:
             "ranges": pieces,
             "fresh": fresh,
             "scale": self._scale,
+            "learning_rate": self._learning_rate,
         }
         try:
             member.wire.send(order, b"" if member.shares_memory or not fresh else self._payload())

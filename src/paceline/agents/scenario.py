@@ -89,7 +89,7 @@ class Link(_Section):
     """What a synchronisation of k agents costs: ``latency · log2(k) + size / bandwidth · (1 − 1/k)``."""  # noqa: E501 - one formula
 
     latency_seconds: AtLeastZero = (0.0, 0.0)
-    megabytes: float = Field(default=0.0, ge=0)
+    megabytes: float = Field(default=0.0, ge=0, description="of all weights")
     megabytes_per_second: OverZero = (1000.0, 1000.0)
 
 
@@ -137,15 +137,17 @@ class AgentClass(_Section):
     """Agents of one kind; a range is drawn from for each agent, evenly in the logarithm."""
 
     name: str = Field(min_length=1)
-    count: int = Field(default=1, ge=1)
-    start_seconds: AtLeastZero = (0.0, 0.0)
+    count: int = Field(default=1, ge=1, description="of such agents, in proportion to the others")
+    start_seconds: AtLeastZero = Field(default=(0.0, 0.0), description="before the first example")
     seconds_per_example: OverZero
-    noise: float = Field(default=0.0, ge=0, lt=1)
-    drift: float = Field(default=0.0, ge=0, lt=1)
-    price: AtLeastZero = (1.0, 1.0)
-    most_samples: int | None = Field(default=None, ge=1)
-    knee: AtLeastOne | None = None
-    knee_slope: float = Field(default=4.0, ge=1)
+    noise: float = Field(default=0.0, ge=0, lt=1, description="deviation of the seconds' logarithm")
+    drift: float = Field(default=0.0, ge=0, lt=1, description="of the logarithm, each round")
+    price: AtLeastZero = Field(default=(1.0, 1.0), description="of a second")
+    most_samples: int | None = Field(default=None, ge=1, description="that fit into the memory")
+    knee: AtLeastOne | None = Field(default=None, description="examples beyond which it is slower")
+    knee_slope: float = Field(
+        default=4.0, ge=1, description="how many times slower beyond the knee"
+    )
     heat: Heat | None = None
     failures: Failures | None = None
 

@@ -19,6 +19,8 @@ from paceline.core.rounds import NAN, Assignment
 
 LOADS = (1.0, 0.9, 0.8, 0.76, 0.72, 0.68, 0.64, 0.6, 0.5)
 ADAPTED = 0.95
+# A plan may miss the slack by as much as an estimate of a speed may be wrong.
+_FORGIVEN = 1.1
 _SHOWN = 16
 
 Tick = Callable[[float], None]
@@ -63,6 +65,7 @@ class Trace:
         expected_reward: The same of the plans.
         shares: Examples of the first agents; shape (rounds, up to 16 agents).
         choices: Numbers of the choices.
+        over_slack: Whether a plan took longer than the scenario's slack allows.
         switches: Rounds in which the world changed at once.
         decide_seconds: Wall-clock seconds that the policy took for a round, in the mean.
         reasons: Rounds with the reason that the policy gave, where it changed.
@@ -74,6 +77,7 @@ class Trace:
     expected_reward: Floats
     shares: Floats
     choices: Floats
+    over_slack: Floats
     switches: tuple[int, ...] = ()
     decide_seconds: float = 0.0
     reasons: tuple[tuple[int, str], ...] = ()
@@ -89,12 +93,15 @@ class Score:
         rounds_to_adapt: Rounds after a switch until the plan is worth 0.95 of the oracle's,
             the mean over the switches; 0 where there is none.
         policy_seconds_per_round: Wall-clock seconds of deciding and learning.
+        share_over_slack: Share of the rounds with a plan that the slack does not admit; their
+            reward may be beyond the oracle's, which keeps to it.
     """
 
     time_share_of_oracle: float
     reward_share_of_oracle: float
     rounds_to_adapt: float
     policy_seconds_per_round: float
+    share_over_slack: float
 
 
 @final
@@ -103,7 +110,7 @@ class _Log:
 
     def __init__(self, world: World, oracle: Oracle) -> None:
         self._world, self._oracle = world, oracle
-        self._rows: list[tuple[float, float, float, float, int]] = []
+        self._rows: list[tuple[float, ...]] = []
         self._shares: list[list[int]] = []
         self.reasons: list[tuple[int, str]] = []
         self.decide_seconds = 0.0
@@ -112,7 +119,9 @@ class _Log:
         worth_of = self._oracle.reward
         paid, plan = outcome.paid_seconds, outcome.expected_seconds
         rewards = worth_of(paid, outcome.price), worth_of(plan, outcome.price)
-        self._rows.append((paid, plan, *rewards, choice))
+        slack = self._world.scenario.reward.slack * _FORGIVEN
+        slow = outcome.true_seconds > slack * outcome.shortest_seconds
+        self._rows.append((paid, plan, *rewards, choice, slow))
         shown = [*samples[:_SHOWN]]
         width = min(_SHOWN, len(self._world.fleet))
         self._shares.append(shown + [0] * (width - len(shown)))
@@ -120,7 +129,7 @@ class _Log:
             self.reasons.append((len(self._rows) - 1, reason))
 
     def trace(self) -> Trace:
-        rows = np.array(self._rows, dtype=float).reshape(-1, 5)
+        rows = np.array(self._rows, dtype=float).reshape(-1, 6)
         return Trace(
             seconds=rows[:, 0],
             expected_seconds=rows[:, 1],
@@ -128,6 +137,7 @@ class _Log:
             expected_reward=rows[:, 3],
             shares=np.array(self._shares, dtype=float),
             choices=rows[:, 4],
+            over_slack=rows[:, 5],
             switches=self._world.switches,
             decide_seconds=self.decide_seconds / max(len(rows), 1),
             reasons=tuple(self.reasons),
@@ -255,6 +265,7 @@ def compare(own: Trace, oracle: Trace) -> Score:
         reward_share_of_oracle=float((own.reward / oracle.reward).mean()),
         rounds_to_adapt=rounds_to_adapt(own, oracle),
         policy_seconds_per_round=own.decide_seconds,
+        share_over_slack=float(own.over_slack.mean()),
     )
 
 
@@ -266,7 +277,8 @@ def rounds_to_adapt(own: Trace, oracle: Trace) -> float:
     end.
 
     >>> many = {"seconds": np.ones(6), "expected_seconds": np.ones(6), "reward": np.ones(6)}
-    >>> many |= {"shares": np.ones((6, 1)), "choices": np.ones(6), "switches": (2,)}
+    >>> many |= {"shares": np.ones((6, 1)), "choices": np.ones(6), "over_slack": np.zeros(6)}
+    >>> many["switches"] = (2,)
     >>> best = Trace(expected_reward=np.ones(6), **many)
     >>> rounds_to_adapt(Trace(expected_reward=np.array([1, 1, 0.5, 0.9, 0.96, 1]), **many), best)
     2.0

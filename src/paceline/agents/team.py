@@ -74,6 +74,8 @@ class Team:
         synchronised: Whether the model normalises over the batch.
         tell: Told what happens: name and detail.
         show: Called after each step.
+        learning_rate: Tells that of the agents' local steps, where they take some: then what
+            stands in the gradients is the mean of what those changed.
 
     Attributes:
         pieces: Always 1: an agent whose memory is full cuts up its own share.
@@ -99,6 +101,7 @@ class Team:
         synchronised: bool = False,
         tell: Tell = lambda name, detail: None,
         show: Callable[[Team], None] = lambda team: None,
+        learning_rate: Callable[[], float] | None = None,
     ) -> None:
         self.model, self.workshop, self.engine = model, workshop, engine
         self.scheduler, self.min_agents = scheduler, min_agents
@@ -107,7 +110,7 @@ class Team:
         self.coverage = Coverage(workshop.rows.examples)
         self._bench, self._synchronised = bench, synchronised
         self._tell, self._show = tell, show
-        self.steps = 0
+        self.steps, self.learning_rate = 0, learning_rate
         self._spent: dict[int, list[float]] = {}
         self._identity = 0
         self._started = 0
@@ -157,7 +160,7 @@ class Team:
             SettingError: There is no such agent.
         """
         if number not in self.members:
-            there = ", ".join(map(str, self.members))
+            there = ", ".join(map(str, sorted(self.members)))
             raise SettingError(f"there is no agent {number}; there are: {there}")
         self._leaving.add(number)
 
@@ -260,6 +263,7 @@ class Team:
             rows=self.workshop.rows.batch_size,
             payload=self._payload,
             scale=scale,
+            learning_rate=self.learning_rate() if self.learning_rate else None,
             synchronised=self._synchronised,
             lost=self._lost,
             full=self._full,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from paceline.agents.bench import Layout, buffers_of, hollow, parameters_of, trainable
+from paceline.agents.local_steps import MakeOptimizer
 from paceline.data.base import Batch
 from paceline.train.alone import Augment, Loss
 from paceline.train.precision import Precision
@@ -45,6 +46,7 @@ class Workshop:
         compiles: Whether the model is compiled.
         seed: Of everything that is drawn, together with the number of the batch.
         fingerprint: Of the data.
+        make_optimizer: Makes each agent's own optimizer, where they take local steps.
     """
 
     model: nn.Module
@@ -59,6 +61,7 @@ class Workshop:
     compiles: bool
     seed: int
     fingerprint: str = ""
+    make_optimizer: MakeOptimizer | None = None
 
     @classmethod
     def of(cls, model: nn.Module, **rest: Any) -> Workshop:
@@ -92,6 +95,6 @@ def elements(targets: Tensor) -> int:
     >>> elements(torch.tensor([[1, -100], [2, 3]])), elements(torch.zeros(5))
     (3, 5)
     """
-    if targets.is_floating_point() or targets.ndim < 2:
+    if targets.is_floating_point():
         return targets.numel()
     return int((targets != -100).sum())

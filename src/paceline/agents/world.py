@@ -59,6 +59,12 @@ class Truth:
         """Seconds of a round in which the slowest computes ``compute`` for a micro-batch."""
         return self.steps[choice] * compute + self.communication(active)
 
+    def shortest(self, total: int) -> float:
+        """Seconds of one plain round's progress with all who are up and the best choice."""
+        compute = self.curves.shortest(total, self.up)
+        seconds = self.steps * compute + self.communication(int(self.up.sum()))
+        return float((seconds / (self.steps * self.efficiency)).min())
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
@@ -72,6 +78,7 @@ class Outcome:
         progress: Observed, in examples of full worth; noisy.
         true_seconds: Of one plain round's progress, without noise and without deaths.
         expected_seconds: The same in the mean over the noise.
+        shortest_seconds: The least that all who are up could take, without noise.
         paid_seconds: Of one plain round's progress, with noise and deaths.
         price: The sum over those that worked.
         over_memory: Those that were given more than they can hold.
@@ -83,6 +90,7 @@ class Outcome:
     progress: float
     true_seconds: float
     expected_seconds: float
+    shortest_seconds: float
     paid_seconds: float
     price: float
     over_memory: tuple[int, ...] = ()
@@ -221,6 +229,7 @@ class World:
             progress=self.total * bring * wobble,
             true_seconds=true / bring,
             expected_seconds=expected / bring,
+            shortest_seconds=truth.shortest(self.total),
             paid_seconds=paid / bring,
             price=float(truth.price[given > 0].sum()),
             over_memory=tuple(np.flatnonzero(over).tolist()),

@@ -25,6 +25,7 @@ _ROLES = {
     "learners": ("learner", "paceline.learners.base:Learner"),
     "monitors": ("monitor", "paceline.monitors.base:Monitor"),
     "controllers": ("controller", "paceline.controllers.base:Controller"),
+    "policies": ("policy", "paceline.policies.base:Policy"),
 }
 
 

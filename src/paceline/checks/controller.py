@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, get_args, get_type_hints
 
@@ -201,6 +202,21 @@ def decides_the_same_for_the_same_readings(part: Part) -> None:
     expect(len(first) == len(second), f"of two runs one ends after {len(first)} steps")
 
 
+def keeps_to_what_it_foretells(part: Part) -> None:
+    """It gives the rates that it foretold, and steps may be told together as it said."""
+    single, joint, run = part(_RATE), part(_RATE), _Run(97)
+    held = _Held()
+    for reading, choice in _drive(single, run):
+        if held.left == 0:
+            held = _Held.of(joint.observe(reading), joint.decide(joint.observe(reading)))
+            held.expect_form(reading)
+        held.expect_rate(reading, choice)
+        outcome = run.after(choice)
+        told = held.after(outcome)
+        if told is not None:
+            joint.learn(held.seen, held.choice, told)
+
+
 def _expect_sound_rates(part: Part, run: _Run) -> None:
     for reading, choice in _drive(part(_RATE), run):
         _expect_sound(choice, reading)
@@ -237,6 +253,47 @@ def _drive(controller: Any, run: _Run) -> Iterator[tuple[Reading, Any]]:
         outcome = run.after(choice)
         controller.learn(seen, choice, outcome)
         run.do(choice)
+
+
+class _Held:
+    """A steer that stands for some steps, and the losses of those that wait to be told."""
+
+    def __init__(self, seen: Any = None, choice: Any = None, left: int = 0) -> None:
+        self.seen, self.choice, self.left = seen, choice, left
+        self._earlier: list[float] = []
+
+    @classmethod
+    def of(cls, seen: Any, choice: Any) -> _Held:
+        singly = choice.moves or choice.probing or choice.measure or choice.stop
+        return cls(seen, choice, 1 if singly or choice.batch_size else choice.holds)
+
+    def expect_form(self, reading: Reading) -> None:
+        holds, rates, alarm = self.choice.holds, self.choice.rates, self.choice.alarm
+        sound = type(holds) is int and holds >= 1 and not math.isnan(alarm)
+        expect(
+            sound and len(rates) in (0, holds - 1),
+            f"at step {reading.step} it holds for {holds!r} steps under {alarm}, with {rates}",
+        )
+
+    def expect_rate(self, reading: Reading, given: Any) -> None:
+        at = len(self._earlier)
+        rate = self.choice.rates[at - 1] if at and self.choice.rates else self.choice.learning_rate
+        expect(
+            (rate is None and given.learning_rate is None)
+            or math.isclose(rate, given.learning_rate, rel_tol=1e-6, abs_tol=1e-12),
+            f"at step {reading.step} it foretold a rate of {rate}, and asks for"
+            f" {given.learning_rate}",
+        )
+
+    def after(self, outcome: Reading) -> Reading | None:
+        """What is to be told after a step; None where it can wait."""
+        self.left -= 1
+        loss = outcome.values["loss"]
+        if self.left > 0 and loss <= self.choice.alarm:
+            self._earlier.append(loss)
+            return None
+        self.left = 0
+        return replace(outcome, earlier=tuple(self._earlier))
 
 
 class _Run:

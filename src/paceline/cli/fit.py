@@ -32,6 +32,8 @@ def fit(
     test: Annotated[str | None, Parameter(name="--test-data")] = None,
     device: str | None = None,
     agents: int | None = None,
+    engine: str | None = None,
+    address: str | None = None,
     min_agents: int | None = None,
     slow: str | None = None,
     policy: str | None = None,
@@ -88,6 +90,10 @@ def fit(
         auto, cpu, cuda, cuda:1 or mps. [default: auto]
     agents
         Processes that compute each gradient together, each on its share of the batch.
+    engine
+        Where the agents live: local, ray or torchrun. [default: local]
+    address
+        Of a Ray cluster that runs already. [default: one of this machine alone]
     min_agents
         With fewer left the run saves and stops. [default: 1]
     slow
@@ -129,7 +135,9 @@ def fit(
             skip_bad=skip_bad or None,
             device=device,
             agents=agents,
-            settings=_agent_settings(min_agents, slow, policy, watch),
+            settings=_agent_settings(
+                slow, policy, engine=engine, address=address, min_agents=min_agents, watch=watch
+            ),
             recipe=recipe,
             assignments=assignments,
             progress=console,
@@ -144,10 +152,8 @@ def fit(
     return 130 if result.get("stopped") == "interrupted" else 0
 
 
-def _agent_settings(
-    min_agents: int | None, slow: str | None, policy: str | None, watch: bool
-) -> dict[str, Any]:
-    given: dict[str, Any] = {"min_agents": min_agents, "watch": watch or None}
+def _agent_settings(slow: str | None, policy: str | None, **given: Any) -> dict[str, Any]:
+    given["watch"] = given["watch"] or None
     if policy is not None:
         given["policy.name"] = policy
     if slow is not None:

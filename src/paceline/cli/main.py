@@ -21,6 +21,7 @@ COMMANDS = {
     "fit": "Train a model on DATA, measure it, save and explain it.",
     "predict": "Predict with a trained run.",
     "compare": "Compare optimizers and controllers on DATA, with seeds, at equal budgets.",
+    "agents": "Show the agents of a training that runs, let some join or leave.",
     "policy": "Train the table of a learned controller.",
     "simulate": "Try scheduling policies on agents in simulated time.",
     "runs": "List runs and what they reached.",

@@ -17,6 +17,8 @@ Policies = Annotated[
     Parameter(name=["--policy", "-p"], negative="", consume_multiple=False, show_default=False),
 ]
 
+_WORTH_TELLING = 0.02
+
 
 def simulate(
     scenario: str,
@@ -87,6 +89,8 @@ def simulate(
             f"{done.name}: {done.agents:,} agents, {done.rounds:,} rounds, seed {done.seed};"
             " time and reward as shares of the oracle's"
         )
+        for row in done.rows:
+            _warn_of_slow_plans(console, done, row)
         if html is not None:
             sys.stderr.write(f"page     {html}\n")
     if as_json:
@@ -101,6 +105,15 @@ def _table(done: Any) -> Any:
     for row in done.rows:
         shown.add_row(*in_cells(row, switches=bool(done.oracle.switches)))
     return shown
+
+
+def _warn_of_slow_plans(console: Console, done: Any, row: Any) -> None:
+    terms = done.scenario.reward
+    if terms.beta > 0 and row.score.share_over_slack > _WORTH_TELLING:
+        console.warn(
+            f"{row.policy}: {row.score.share_over_slack:.0%} of its plans took over"
+            f" {terms.slack:g} times the shortest time, which the oracle never does"
+        )
 
 
 def _object(done: Any) -> dict[str, Any]:

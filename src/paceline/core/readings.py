@@ -56,9 +56,10 @@ class Reading:
             (1 where the last step was a trial), ``restores`` (how often the run has gone
             back to a remembered state outside of trials), ``dead_layers`` and
             ``exploding_layers``, ``momentum`` (the coefficient of the optimizer's first
-            moment), ``state_bytes`` (of one remembered state), ``adaptive`` (1 where it divides by the gradient's size), and after a
-            step that was to be measured ``parameter_norm`` (before it) and ``update_norm``
-            (of the change; nan after others).
+            moment), ``adaptive`` (1 where it divides by the gradient's size), ``state_bytes``
+            (of one remembered state), and after a step that was to be measured
+            ``parameter_norm`` (before it) and ``update_norm`` (of the change; nan after
+            others).
         batch: Number of the next batch that was not seen before.
         replays: Whether a batch can be asked for again.
         remembers: Whether a state can be kept and restored.

@@ -74,10 +74,16 @@ class AgentSettings(_Section):
 
     count: int | None = Field(default=None, ge=1, description="agents; left out, none")
     engine: str = Field(default="local", description="where they live: local, ray, torchrun")
+    address: str | None = Field(default=None, description="of a Ray cluster that runs already")
     policy: Part = Part(name="model")
     alpha: float = Field(default=1.0, ge=0, description="what time counts in the reward")
     beta: float = Field(default=0.0, ge=0, description="what resources count in the reward")
     prices: tuple[float, ...] | None = Field(default=None, description="of a second of each agent")
+    sync_interval: int = Field(
+        default=1, ge=1, description="local steps between two synchronisations; 1 is exact"
+    )
+    outer_rate: float = Field(default=0.7, gt=0, description="of the outer step, if there is one")
+    outer_momentum: float = Field(default=0.9, ge=0, lt=1, description="of the outer step")
     min_agents: int = Field(default=1, ge=1, description="with fewer the run saves and stops")
     threads: int | None = Field(default=None, ge=1, description="that each agent computes with")
     slow: tuple[float, ...] = Field(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
 
 from paceline.agents import engines
 from paceline.agents.lanes import Lanes, in_words
+from paceline.agents.outer import Outer
 from paceline.agents.scheduler import Scheduler
 from paceline.agents.team import Bench, Engine, Team
 from paceline.agents.workshop import Workshop
@@ -21,7 +25,9 @@ from paceline.core.errors import SettingError, nearest
 from paceline.core.progress import Progress
 from paceline.core.recipe import Recipe
 from paceline.data.base.batches import Feed, Numbers
+from paceline.jobs.assemble import build_optimizer
 from paceline.jobs.material import Material
+from paceline.jobs.membership import Desk
 from paceline.jobs.record import Record
 from paceline.train.alone import Alone, Work
 from paceline.train.precision import Precision
@@ -38,10 +44,13 @@ class Crew:
         precision: What forward passes compute in.
         record: Where decisions and readings go.
         progress: Told who comes and goes.
+        folder: The run's.
 
     Attributes:
         work: Computes gradients.
         feed: Gives it batches, or their numbers.
+        optimizer: Writes the weights.
+        accumulate: Batches in an update.
 
     Raises:
         SettingError: The agents cannot be set up like that.
@@ -55,12 +64,16 @@ class Crew:
         precision: Precision,
         record: Record,
         progress: Progress,
+        folder: Path,
     ) -> None:
+        self._folder = folder
         self._material, self._network, self._recipe = material, network, recipe
         self._precision, self._record, self._progress = precision, record, progress
         self._team: Team | None = None
         self._reason = ""
         self.feed: Feed = material.feed
+        self.optimizer = self._optimizer()
+        self.accumulate = recipe.loop.accumulate * recipe.agents.sync_interval
         self.work: Work = self._together() if recipe.agents.count else self._alone()
 
     def _alone(self) -> Work:
@@ -91,6 +104,7 @@ class Crew:
             compiles=loop.compile,
             seed=self._recipe.seed,
             fingerprint=str(self._material.facts["fingerprint"]),
+            make_optimizer=self._inner() if settings.sync_interval > 1 else None,
         )
         bench = Bench(workshop=workshop)
         team = Team(
@@ -103,13 +117,45 @@ class Crew:
             synchronised=any(isinstance(each, _BatchNorm) for each in self._network.modules()),
             tell=self._tell,
             show=self._show,
+            learning_rate=self._inner_rate if settings.sync_interval > 1 else None,
         )
         self._team = team
         self._lanes = Lanes(self._reading, self._record.elapsed)
-        team.start(count)
+        try:
+            team.start(count)
+        except BaseException:
+            team.close()
+            raise
+        self._desk = Desk(self._folder, team)
         self._say_who(team)
         self.feed = Numbers(examples=self.feed.examples, batch_size=self.feed.batch_size)
         return team
+
+    def _inner(self) -> Callable[[nn.Module], Optimizer]:
+        return partial(build_optimizer, settings=self._settings_of_optimizer())
+
+    def _inner_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def _settings_of_optimizer(self) -> dict[str, Any]:
+        default = dict(self._material.defaults["optimizer"])
+        wanted = self._recipe.optimizer
+        if wanted.name is not None and wanted.name != default["name"]:
+            default = {"name": wanted.name}
+        return default | wanted.settings
+
+    def _optimizer(self) -> Optimizer:
+        """The one that writes the shared weights."""
+        agents = self._recipe.agents
+        own = build_optimizer(self._network, self._settings_of_optimizer())
+        if agents.count is None or agents.sync_interval == 1:
+            return own
+        return Outer(
+            [each for each in self._network.parameters() if each.requires_grad],
+            lr=float(own.param_groups[0]["lr"]),
+            outer_rate=agents.outer_rate,
+            momentum=agents.outer_momentum,
+        )
 
     def _refuse_unfit(self, count: int) -> None:
         size = self.feed.batch_size
@@ -133,9 +179,10 @@ class Crew:
             )
         part = catalog.part_of(f"paceline.agents.engines.{settings.engine}")
         threads = settings.threads or max(1, (os.cpu_count() or 1) // count)
-        engine: Engine = part(
-            workshop, bench.weights, bench.buffers, threads=threads, slow=settings.slow
-        )
+        given: dict[str, Any] = {"threads": threads, "slow": settings.slow}
+        if settings.address is not None:
+            given["address"] = settings.address
+        engine: Engine = catalog.build(part, given, workshop, bench.weights, bench.buffers)
         return engine
 
     def _scheduler(self, count: int) -> Scheduler:
@@ -181,6 +228,7 @@ class Crew:
         self._record.note("reading", name, {}, source=source, value=value, step=step)
 
     def _show(self, team: Team) -> None:
+        self._desk.answer()
         self._lanes.take(team.steps, team.lanes)
         decided = team.scheduler.decisions
         if decided is not None and decided.reason != self._reason:
@@ -201,6 +249,7 @@ class Crew:
         team, self._team = self._team, None
         if team is None:
             return
+        self._desk.close()
         team.close()
         self._lanes.flush(team.steps)
         detail = {"examples": team.coverage.summary(), "time": team.spent()}

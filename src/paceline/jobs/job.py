@@ -18,13 +18,12 @@ from paceline.core.clock import Clock
 from paceline.core.errors import AgentsLost, RunError, SettingError
 from paceline.core.ledger import Ledger
 from paceline.core.progress import Progress
-from paceline.core.recipe import Recipe, differences, recipe_from
+from paceline.core.recipe import Part, Recipe, differences, recipe_from
 from paceline.jobs.assemble import (
     build_beside,
     build_controller,
     build_model,
     build_monitors,
-    build_optimizer,
     refuse_wrong_parts,
 )
 from paceline.jobs.crew import Crew
@@ -107,7 +106,13 @@ class Job:
         self, material: Material, network: nn.Module, measured: dict[str, Any], vault: Vault
     ) -> Run:
         crew = Crew(
-            material, network, self.recipe, self.precision, self.record, self.request.progress
+            material,
+            network,
+            self.recipe,
+            self.precision,
+            self.record,
+            self.request.progress,
+            self.folder.path,
         )
         try:
             loop = self._loop(material, network, vault, crew)
@@ -242,17 +247,16 @@ class Job:
 
     def _loop(self, material: Material, network: nn.Module, vault: Vault, crew: Crew) -> Loop:
         recipe, loop = self.recipe, self.recipe.loop
-        optimizer = self._optimizer(material, network)
-        hint = float(optimizer.param_groups[0]["lr"])
-        controller = build_controller(recipe.controller, hint)
+        hint = float(crew.optimizer.param_groups[0]["lr"])
+        controller = build_controller(self._controller(), hint)
         beside = build_beside(recipe.beside, hint)
-        optimizer = controller.wrap(optimizer)
+        optimizer = controller.wrap(crew.optimizer)
         updater = Updater(
             work=crew.work,
             optimizer=optimizer,
             feed=crew.feed,
             scaler=self.precision.scaler(),
-            accumulate=loop.accumulate,
+            accumulate=crew.accumulate,
             clip=loop.clip,
             align=any(each.needs for each in (controller, *beside)),
         )
@@ -292,12 +296,11 @@ class Job:
             progress=self.request.progress,
         )
 
-    def _optimizer(self, material: Material, network: nn.Module) -> torch.optim.Optimizer:
-        default = dict(material.defaults["optimizer"])
-        wanted = self.recipe.optimizer
-        if wanted.name is not None and wanted.name != default["name"]:
-            default = {"name": wanted.name}
-        return build_optimizer(network, default | wanted.settings)
+    def _controller(self) -> Part:
+        """The default cannot read the rate of local steps off the shared weights."""
+        wanted = self.recipe.controller
+        local = self.recipe.agents.count is not None and self.recipe.agents.sync_interval > 1
+        return Part(name="linear") if wanted.name is None and local else wanted
 
     # --- after training
 

@@ -23,22 +23,39 @@ TESTS: Final = 10
 TRAINED_ON, HELD_OUT = "laws", "laws_held_out"
 # Worlds of the tests are drawn by other seeds than those of the training.
 _TEST_SEED: Final = 1_000_003
+# So often the network is looked at in worlds of a third kind, and the best one is kept.
+_LOOKS, _LOOK_WORLDS, _LOOK_SEED = 12, 5, 2_000_003
 _SEEDS: Final = 2**31
 _WIDTHS: Final = (64, 64)
-_ALL: Final[dict[str, Any]] = {"gamma": 0.8, "learning_rate": 1e-3, "device": "cpu"}
+_ALL: Final[dict[str, Any]] = {"device": "cpu"}
 _METHODS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "a2c": ("A2C", {"n_steps": 16, "ent_coef": 0.01}),
+    "a2c": (
+        "A2C",
+        {"gamma": 0.9, "learning_rate": 5e-4, "n_steps": 32, "ent_coef": 0.003, "gae_lambda": 0.9},
+    ),
     "dqn": (
         "DQN",
         {
+            "gamma": 0.8,
+            "learning_rate": 5e-4,
             "train_freq": 4,
             "exploration_fraction": 0.5,
             "target_update_interval": 500,
             "learning_starts": 1000,
             "buffer_size": 100_000,
+            "batch_size": 64,
         },
     ),
-    "ppo": ("PPO", {"n_steps": 1024, "batch_size": 256, "ent_coef": 0.01}),
+    "ppo": (
+        "PPO",
+        {
+            "gamma": 0.9,
+            "learning_rate": 5e-4,
+            "n_steps": 2048,
+            "batch_size": 256,
+            "ent_coef": 0.003,
+        },
+    ),
 }
 
 
@@ -106,9 +123,10 @@ def train_agents_policy(
         world = _environment(TRAINED_ON)
         steps = episodes * _rounds(world)
         network = _train(name, world, steps, seed, listener)
-    shares = {
-        scenario: _test(network, scenario, seed, listener) for scenario in (TRAINED_ON, HELD_OUT)
-    }
+    shares = {}
+    for number, scenario in enumerate((TRAINED_ON, HELD_OUT)):
+        shares[scenario] = _share(network, scenario, seed + _TEST_SEED, TESTS)
+        listener.advance("test", (number + 1) / 2, scenario)
     found = TrainedAgents(
         out=out,
         episodes=episodes,
@@ -147,10 +165,16 @@ def _train(name: str, environment: Any, steps: int, seed: int, listener: Progres
         "stable_baselines3.common.callbacks", extra="rl", purpose="training a policy for agents"
     )
     method, settings = _METHODS[name]
+    every = max(steps // _LOOKS, 1)
+    best: list[tuple[float, Network]] = []
 
     def tell(now: dict[str, Any], _: dict[str, Any]) -> bool:
-        done = min(now["self"].num_timesteps / steps, 1.0)
-        listener.advance("train", done, f"{name}, {now['self'].num_timesteps} rounds")
+        model, done = now["self"], int(now["self"].num_timesteps)
+        listener.advance("train", min(done / steps, 1.0), f"{name}, {done} rounds")
+        if done % every == 0:
+            network = _network_of(model)
+            best.append((_share(network, TRAINED_ON, seed + _LOOK_SEED, _LOOK_WORLDS), network))
+            best[:] = [max(best, key=lambda each: each[0])]
         return True
 
     model = getattr(library, method)(
@@ -161,7 +185,7 @@ def _train(name: str, environment: Any, steps: int, seed: int, listener: Progres
         **(_ALL | settings),
     )
     model.learn(steps, callback=callbacks.ConvertCallback(tell))
-    return _network_of(model)
+    return best[0][1] if best else _network_of(model)
 
 
 def _network_of(model: Any) -> Network:
@@ -183,19 +207,18 @@ def _network_of(model: Any) -> Network:
     )
 
 
-def _test(network: Network, scenario: str, seed: int, listener: Progress) -> float:
-    """The mean worth of the network's choices over the best ones, in worlds it never saw."""
+def _share(network: Network, scenario: str, seed: int, worlds: int) -> float:
+    """The mean worth of the network's choices over the best ones, in some worlds."""
+    environment = _environment(scenario)
     shares = []
-    for number in range(TESTS):
-        environment = _environment(scenario)
-        features, _ = environment.reset(seed=(seed + _TEST_SEED + number) % _SEEDS)
+    for number in range(worlds):
+        features, _ = environment.reset(seed=(seed + number) % _SEEDS)
         over = False
         while not over:
             move = np.int64(network(features.astype(float)).argmax())
             features, reward, dead, cut_off, _ = environment.step(move)
             shares.append(float(reward))
             over = dead or cut_off
-        listener.advance("test", (number + 1) / TESTS, scenario)
     return math.fsum(shares) / len(shares)
 
 

@@ -87,6 +87,8 @@ def simulate(
     given = read_scenario(scenario)
     _refuse(asked, html)
     world = World(given, agents=agents, rounds=rounds, seed=seed)
+    for policy in asked:
+        scheduler_for(policy)(world)  # what cannot be built is refused before the long work
     said = _Steps(listener, len(asked) + 1)
     oracle = run_oracle(given, agents=agents, rounds=rounds, seed=seed, tick=said.part(0, "oracle"))
     rows = []

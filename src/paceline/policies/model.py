@@ -15,10 +15,20 @@ from paceline.policies.base.hedge import hedge
 from paceline.policies.base.shares import caps, prices, proportional, up
 from paceline.policies.base.throttling import Throttling
 from paceline.policies.base.time_model import TimeModel
-from paceline.policies.base.water_filling import Counts, Curves, Floats, Mask, level, whole
+from paceline.policies.base.water_filling import (
+    Counts,
+    Curves,
+    Floats,
+    Mask,
+    expect_room,
+    level,
+    whole,
+)
 
 # Of an equal share, and of the total: what an agent gets that must first be measured.
 _FIRST_PART, _FIRST_TOTAL = 0.3, 0.02
+# Times as much as before is clearly more work.
+_GROWN = 1.1
 
 
 @final
@@ -57,17 +67,19 @@ class Model(Policy):
         self.probe_rounds = probe_rounds
         self._times, self._heat, self._link = TimeModel(), Throttling(), Link()
         self._worked = np.zeros(0, dtype=np.int64)
+        self._samples = np.zeros(0, dtype=np.int64)
         self._all_prices = 0.0
 
     def decide(self, seen: RoundReading) -> Assignment:
         most = caps(seen)
         agents = len(most)
+        expect_room(np.floor(most), seen.total)
         known = _fit(self._times.known, agents, False) & (most > 0)
         if not known.any():
             shares = proportional(up(seen).astype(float), seen.total, most)
             return Assignment(samples=tuple(shares.tolist()), reason="nothing is known yet")
         curves = _fit_curves(self._times.curves(), agents, np.where(known, most, 0.0))
-        planned = curves.times(1 / _fit(self._heat.load, agents, 1.0))
+        planned = curves.times(1 / self._loads(seen))
         used = known
         if curves.most.sum() >= seen.total:
             used = best_set(planned, seen.total, self._goal(seen))
@@ -79,6 +91,17 @@ class Model(Policy):
             expected_seconds=tuple(np.where(measured, curves.seconds(shares), np.nan).tolist()),
             reason=self._reason(known, used, extra),
         )
+
+    def _loads(self, seen: RoundReading) -> Floats:
+        """The share of the slowest agent's seconds that each may work for.
+
+        Agents cool while the others communicate too.
+        """
+        slowest = max((each.seconds for each in seen.agents if each.is_up), default=0.0)
+        idle = seen.communication_seconds / slowest if slowest > 0 else 0.0
+        load = _fit(self._heat.load, len(seen.agents), 1.0)
+        resting = _fit(self._heat.resting, len(load), False)
+        return np.asarray(np.where(resting, load, np.minimum(load * (1 + idle), 1.0)))
 
     def _goal(self, seen: RoundReading) -> Goal:
         return Goal(
@@ -145,7 +168,15 @@ class Model(Policy):
         self._times.learn(samples, measured, reference=usual)
         speeds = np.where(worked, samples / np.where(worked, seconds, 1.0), 0.0)
         speeds = speeds / max(float(speeds.sum()), 1e-300)
-        self._heat.learn(self._times.surprise, worked & ~self._heat.resting, speeds)
+        before = _fit(self._samples, agents, 0)
+        self._heat.learn(
+            self._times.surprise,
+            worked,
+            speeds,
+            samples > _GROWN * before,
+            np.isfinite(self._times.curves().bend),
+        )
+        self._samples = np.where(worked, samples, before)
         self._link.learn(int(worked.sum()), outcome.communication_seconds)
         self._worked = np.where(samples > 0, seen.round, _fit(self._worked, agents, seen.round))
 
@@ -155,6 +186,7 @@ class Model(Policy):
             "heat": self._heat.state_dict(),
             "link": self._link.state_dict(),
             "worked": self._worked.tolist(),
+            "samples": self._samples.tolist(),
             "all_prices": self._all_prices,
         }
 
@@ -163,6 +195,7 @@ class Model(Policy):
         self._heat.load_state_dict(state["heat"])
         self._link.load_state_dict(state["link"])
         self._worked = np.array(state["worked"], dtype=np.int64)
+        self._samples = np.array(state["samples"], dtype=np.int64)
         self._all_prices = float(state["all_prices"])
 
 

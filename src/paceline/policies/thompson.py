@@ -39,13 +39,14 @@ class Thompson(Guided):
 
     >>> from paceline.core.rounds import AgentReading, Choice, RoundReading
     >>> choices = tuple(Choice(sync_interval=h) for h in (1, 4, 16, 64))
-    >>> policy, seen = Thompson(Terms()), RoundReading(round=0, total=8, agents=(), choices=choices)
-    >>> for number in range(20):  # a synchronisation costs 20 steps, drift a third at H = 64
-    ...     agents = (AgentReading(samples=8, seconds=0.1),)
-    ...     seen = RoundReading(round=number, total=8, agents=agents, choices=choices)
+    >>> policy = Thompson(Terms())
+    >>> for number in range(20):  # a synchronisation costs 20 steps, drift a tenth at H = 64
+    ...     agents = (AgentReading(samples=4, seconds=0.1),) * 2
+    ...     seen = after if number else RoundReading(
+    ...         round=0, total=8, agents=agents, choices=choices)
     ...     taken = policy.decide(seen)
     ...     interval = choices[taken.choice].sync_interval
-    ...     gained = 8 * interval / (1 + 0.008 * (interval - 1))
+    ...     gained = 8 * interval / (1 + 0.002 * (interval - 1))
     ...     after = RoundReading(
     ...         round=number + 1, total=8, agents=agents, choices=choices, chosen=taken.choice,
     ...         communication_seconds=2.0, progress=gained)
@@ -71,6 +72,9 @@ class Thompson(Guided):
         efficiency = self._belief.draw(generator, self.laws)
         speeds = self._grid.speeds(slowest(seen.agents), seen.communication_seconds)
         return int((efficiency * speeds).argmax())
+
+    def _efficiency(self, number: int) -> float:
+        return float(self._belief.expected()[number])
 
     def _took(self, lesson: Lesson) -> None:
         self._belief.observe(lesson.number, lesson.efficiency)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from paceline.core.files import write_atomically
 from paceline.core.ledger import Entry, read_ledger
+from paceline.report.agents import is_shares
+from paceline.report.agents_section import agents_section
 from paceline.report.curves import curves
 from paceline.report.facts import (
     data_section,
@@ -56,7 +58,8 @@ def render(run: RunSummary, entries: list[Entry]) -> str:
             "main",
             result_section(run),
             curves(run.goal, entries, run.outcome.best_step if run.outcome else None),
-            decisions_section(entries),
+            agents_section(entries),
+            decisions_section(each for each in entries if not is_shares(each)),
             warnings_section(run, entries),
             data_section(run),
             settings_section(run, entries),

@@ -1,15 +1,16 @@
-"""The decisions of a run in plain language."""
+"""The decisions of a run in plain language, and who came and went."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from paceline.core.duration import in_words as duration
 from paceline.core.ledger import Entry, read_ledger
-from paceline.report.measure import number
+from paceline.report.agents import examples_in_words, happening_of, is_shares
+from paceline.report.measure import is_finite, number
 
 _MOST_SHOWN = 6
 _LONG_WORD = 32
@@ -30,6 +31,7 @@ class Explained:
         reason: Why.
         expected: What it was to give.
         outcome: What it gave.
+        happened: The whole sentence, where nobody decided anything: an agent came or went.
     """
 
     step: int
@@ -42,11 +44,15 @@ class Explained:
     reason: str
     expected: str
     outcome: str
+    happened: str = ""
 
     @property
     def line(self) -> str:
         """The whole decision as one sentence or two."""
-        told = f"At step {self.step:,} ({duration(self.elapsed_seconds)}) {self.who} chose"
+        begin = f"At step {self.step:,} ({duration(self.elapsed_seconds)})"
+        if self.happened:
+            return f"{begin} {self.happened}."
+        told = f"{begin} {self.who} chose"
         told += f" {self.what} = {self.chosen}" if self.chosen else f" the {self.what}"
         told += f", because {self.reason}" if self.reason else ""
         told += f"; seen: {self.seen}" if self.seen else ""
@@ -57,17 +63,35 @@ class Explained:
 
 
 def explain(run_dir: Path) -> list[Explained]:
-    """Every decision of a run, in the order in which they were made.
+    """Every decision of a run, and which agents came and went, in the order of the ledger.
 
     Raises:
         RunError: There is no ledger, or it is damaged.
     """
-    return [explained(entry) for entry in read_ledger(run_dir / "ledger.db", kind="decision")]
+    file = run_dir / "ledger.db"
+    rows = [*read_ledger(file, kind="decision"), *read_ledger(file, kind="event")]
+    told = [(entry, happened(entry)) for entry in sorted(rows, key=lambda entry: entry.id)]
+    return [
+        replace(explained(entry), happened=words)
+        for entry, words in told
+        if words or entry.kind == "decision"
+    ]
+
+
+def happened(entry: Entry) -> str:
+    """What became of an agent or of the examples; empty where the row is not about that."""
+    told = happening_of(entry)
+    if told is not None:
+        return told.words
+    ended = (entry.kind, entry.source, entry.name) == ("event", "agents", "agents")
+    counts = entry.detail.get("examples") if ended else None
+    words = examples_in_words(counts) if isinstance(counts, Mapping) else ""
+    return f"the agents went home: {words}" if words else ""
 
 
 def explained(entry: Entry) -> Explained:
     """A ledger's decision in words."""
-    detail = entry.detail
+    detail = _with_units(entry)
     chosen = detail.get("chosen")
     return Explained(
         step=entry.step,
@@ -81,6 +105,26 @@ def explained(entry: Entry) -> Explained:
         expected=in_words(detail.get("expected")),
         outcome=in_words(detail.get("outcome")),
     )
+
+
+def _with_units(entry: Entry) -> Mapping[str, Any]:
+    """A decision's detail; where it is about agents, with what its numbers mean."""
+    detail = entry.detail
+    seen = detail.get("seen")
+    if not isinstance(seen, Mapping):
+        return detail
+    if is_shares(entry):
+        return detail | {"seen": {name: _seconds(each) for name, each in seen.items()}}
+    if entry.name == "agents" and isinstance(seen.get("slow"), list):
+        rest = {name: each for name, each in seen.items() if name != "slow"}
+        return detail | {"seen": rest | {"slowed on purpose": in_words(seen["slow"])}}
+    return detail
+
+
+def _seconds(value: Any) -> Any:
+    if not is_finite(value):
+        return value
+    return "no work" if value == 0 else f"{number(value, 3)} s"
 
 
 def in_words(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -92,3 +92,8 @@ class Decision:
         if self.learning_rate is not None:
             return "learning_rate", self.learning_rate
         return "factor", self.factor
+
+
+def explained(decisions: Sequence[Decision], would: str) -> str:
+    """A line for each decision; ``would`` stands before what was not done."""
+    return "\n".join(f"step {each.step}: {each.source}: {would}{each.reason}" for each in decisions)

@@ -13,6 +13,7 @@ Parameters = Sequence[Tensor]
 SMALL = 4096
 EVERY, OFTEN_UNTIL, LATER = 8, 64, 4
 FAINT = 1e-3
+WATCHED = 8
 SAMPLED, SAMPLE, SAMPLED_ROWS = 2**18, 2**15, 16
 
 
@@ -41,7 +42,7 @@ class Norms:
 
     One pass over the gradients of a million parameters costs about a twentieth of a step, so
     between two measurements only the small ones are read (biases, scales: what is not
-    finite in a layer's output reaches them).
+    finite in a layer's output reaches them), and of many such in calm steps eight.
 
     Args:
         parameters: Whose gradients.
@@ -78,9 +79,12 @@ class Norms:
         return self._last
 
     def _choose(self) -> None:
-        """The first and the last of the small gradients are watched at every step."""
+        """Which of the small gradients are watched in calm steps: the first and the last too."""
         small = [each for each in self._small if each.grad is not None]
-        self._watched = [small[0], small[-1]][: len(small)] if small else []
+        last = len(small) - 1
+        if last >= WATCHED:
+            small = [small[last * at // (WATCHED - 1)] for at in range(WATCHED)]
+        self._watched = small
         self._plain = all(each.grad is not None and _is_plain(each.grad) for each in self._watched)
 
     def _wait(self) -> int:

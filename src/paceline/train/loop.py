@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from paceline.core.clock import Clock
 from paceline.core.errors import StorageError
 from paceline.core.ledger import Ledger
 from paceline.core.progress import Progress
-from paceline.core.readings import Glimpse, Reading, Steer
+from paceline.core.readings import Reading, Steer
 from paceline.monitors.base import Monitor
 from paceline.train.averaging import measuring
 from paceline.train.budget import Allowance
@@ -26,11 +25,11 @@ from paceline.train.judge import Average, Best, Measure
 from paceline.train.layers import Layers
 from paceline.train.memory import Memory
 from paceline.train.pace import Pace, glimpse_of, nature
+from paceline.train.recorder import Recorder
 from paceline.train.stepping import Update
 from paceline.train.transaction import RandomStates, Stateful, Transaction, Vault
 from paceline.train.update import Updater
 
-RECORDS = 300
 TELL_EVERY = 16
 AFTERWARDS_SECONDS = 0.3
 VALIDATION_SHARE = 0.1
@@ -105,7 +104,7 @@ class Loop:
         self._next_validation = 1
         self._saved_at = self._elapsed()
         self._save_cost = self._validation_cost = self._validation_seconds = 0.0
-        self._record = _Recorder(ledger)
+        self._record = Recorder(ledger)
         self._outcome: Reading | None = None
         members: dict[str, Stateful] = {"scaler": plan.updater.scaler}
         if plan.average is not None:
@@ -350,52 +349,6 @@ class Loop:
         self._next_validation = state["next_validation"]
         self.stopped = state["stopped"]
         self._record.load_state_dict(state["record"])
-
-
-@final
-class _Recorder:
-    """Puts the means of some hundred stretches of a run into the ledger."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self.cursor = ledger.cursor()
-        self._next = 0.0
-        self._sum, self._count = 0.0, 0
-
-    def take(self, glimpse: Glimpse, values: Mapping[str, float], done: float) -> None:
-        """Takes in a step or some; writes a row for each number when a stretch is full."""
-        self._sum += sum(glimpse.earlier) + glimpse.loss
-        self._count += len(glimpse.earlier) + 1
-        if done < self._next and math.isfinite(glimpse.loss):
-            return
-        self._next = done + 1 / RECORDS
-        now = glimpse.elapsed_seconds
-        self.row("loop", "loss", self._sum / self._count, glimpse.step, now)
-        self.row("loop", "learning_rate", glimpse.learning_rate, glimpse.step, now)
-        if glimpse.gradient_norm == glimpse.gradient_norm:
-            self.row("loop", "gradient_norm", glimpse.gradient_norm, glimpse.step, now)
-        for name in ("step_seconds", "examples_per_second"):
-            if name in values:
-                self.row("loop", name, values[name], glimpse.step, now)
-        self._sum, self._count = 0.0, 0
-
-    def row(self, source: str, name: str, value: float, step: int, seconds: float) -> None:
-        """One reading."""
-        self._ledger.write(
-            "reading", step=step, seconds=seconds, source=source, name=name, value=value
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "cursor": self.cursor,
-            "next": self._next,
-            "sum": self._sum,
-            "count": self._count,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.cursor, self._next = state["cursor"], state["next"]
-        self._sum, self._count = state["sum"], state["count"]
 
 
 @contextlib.contextmanager

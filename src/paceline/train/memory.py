@@ -6,9 +6,7 @@ written in place over the ones before, so that keeping costs one pass over the m
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import mmap
 import shutil
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ from torch.optim import Optimizer
 
 from paceline.core.errors import SettingError
 from paceline.data.base.memory import available_bytes, readable
+from paceline.train.first_copy import first_copy
 from paceline.train.transaction import (
     Snapshot,
     Stateful,
@@ -33,7 +32,6 @@ from paceline.train.transaction import (
 )
 
 PLACES = ("device", "host", "disk", "off")
-LARGE_BYTES = 2**22
 _AT_ONCE = 5  # states at one time: a trial's start, two good ones, two after a change
 _SHARE = 0.5  # of the free memory that they may take
 _Pair = tuple[Tensor, Tensor]
@@ -289,7 +287,7 @@ def _copied(tree: Any, before: Any, pairs: list[_Pair], device: torch.device | N
         if _alike(tree, before, device):
             pairs.append((before, tree))
             return before
-        return _fresh(tree.detach(), device or tree.device)
+        return first_copy(tree.detach(), device or tree.device)
     if isinstance(tree, Mapping):
         old = before if isinstance(before, Mapping) else {}
         return {key: _copied(tree[key], old.get(key), pairs, device) for key in tree}
@@ -300,17 +298,6 @@ def _copied(tree: Any, before: Any, pairs: list[_Pair], device: torch.device | N
         ]
         return copies if isinstance(tree, list) else tuple(copies)
     return tree
-
-
-def _fresh(tensor: Tensor, device: torch.device) -> Tensor:
-    """A first copy; a large one in huge pages, which are handed out ten times as fast."""
-    large = device.type == "cpu" and tensor.nbytes >= LARGE_BYTES and hasattr(mmap, "MADV_HUGEPAGE")
-    if not large or not tensor.is_contiguous() or tensor.layout is not torch.strided:
-        return tensor.to(device, copy=True)
-    place = mmap.mmap(-1, tensor.nbytes)
-    with contextlib.suppress(OSError):
-        place.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(place, dtype=tensor.dtype).view(tensor.shape).copy_(tensor)
 
 
 def _alike(tree: Tensor, before: Any, device: torch.device | None) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import NoReturn
 
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
-from paceline.core.errors import SettingError
+from paceline.core.errors import BudgetError, SettingError
 
 
 def refuse_budgets(total_steps: int | None, deadline: float | None) -> None:
@@ -36,11 +36,25 @@ def refuse_optimizers(optimizer: Optimizer) -> None:
         )
 
 
-def refuse_losses(loss: Tensor, parameters: Sequence[Tensor]) -> None:
+def refuse_losses(loss: Tensor, optimizer: Optimizer) -> None:
     """Raises ``SettingError`` unless it is a scalar whose gradients are there."""
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         what = f"{tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise SettingError(f"the loss must be a tensor with one element, got {what}; give its mean")
+    parameters = (each for group in optimizer.param_groups for each in group["params"])
     if all(each.grad is None for each in parameters):
         why = "the loss has no graph" if not loss.requires_grad else "call loss.backward() before"
         raise SettingError(f"no parameter has a gradient: {why}")
+
+
+def refuse_steps_after_the_end(stopped: str, steps: int) -> NoReturn:
+    """Raises ``BudgetError``: the run is over."""
+    raise BudgetError(
+        f"step was called after the end ({stopped or 'the budget is spent'}, {steps} steps): end"
+        " the loop when pacer.done, or go on with pacer.extend(total_steps=…)"
+    )
+
+
+def refuse_the_same_loss() -> NoReturn:
+    """Raises ``SettingError``: a loss came twice."""
+    raise SettingError("step was called twice for one loss: call it once an update, after backward")

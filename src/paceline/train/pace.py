@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from paceline.controllers.base import Controller
 from paceline.controllers.base.wrapped import is_adaptive
+from paceline.core import catalog
 from paceline.core.readings import Glimpse, Move, Reading, Steer
 from paceline.monitors.base import Monitor
 from paceline.train.layers import Layers
@@ -83,8 +84,7 @@ class Pace:
 
     def go_on(self) -> Steer:
         """What to do in the next step of those that the last decision is for."""
-        done = len(self._losses)
-        rate = self.steer.rates[done - 1] if self.steer.rates else self.steer.learning_rate
+        rate = self.rate
         if rate != self.steer.learning_rate:
             self.steer = replace(self.steer, learning_rate=rate)
         return self.steer
@@ -150,14 +150,14 @@ class Pace:
         """Takes in a step to tell of it later, where it can wait; ``read`` tells of it now."""
         if self.left <= 0 or update.skipped or not update.loss <= self.alarm:
             return False
-        self.take(update.loss, update.gradient_norm)
+        self._losses.append(update.loss)
+        self._norm = update.gradient_norm
+        self.left -= 1
         return True
 
-    def take(self, loss: float, norm: float) -> float | None:
-        """Takes in an ordinary step of those that are told later; gives the next one's rate."""
-        self._losses.append(loss)
-        self._norm = norm
-        self.left -= 1
+    @property
+    def rate(self) -> float | None:
+        """The learning rate of the next of the steps that were decided together."""
         rates = self.steer.rates
         return rates[len(self._losses) - 1] if rates else self.steer.learning_rate
 
@@ -305,6 +305,14 @@ def glimpse_of(
         gradient_product=update.alignment[1],
         earlier=earlier,
     )
+
+
+def built(wanted: str | Controller, hint: float) -> Controller:
+    """A controller by its name, at a learning rate; one that is built is given back."""
+    if isinstance(wanted, Controller):
+        return wanted
+    made: Controller = catalog.find("controllers", wanted)(hint)
+    return made
 
 
 def nature(optimizer: Optimizer) -> dict[str, float]:

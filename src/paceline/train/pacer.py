@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, final
@@ -17,20 +16,21 @@ from torch.optim import Optimizer
 from paceline.controllers.base import Controller
 from paceline.core import catalog
 from paceline.core.clock import Clock, WallClock
-from paceline.core.errors import BudgetError, SettingError
 from paceline.core.ledger import Ledger
 from paceline.core.readings import Reading, Steer
+from paceline.train import misuse
 from paceline.train.averaging import TailAverage, measuring
 from paceline.train.budget import Allowance
-from paceline.train.decisions import Decision
+from paceline.train.decisions import Decision, explained
 from paceline.train.layers import Layers
 from paceline.train.loader import LoaderStream
 from paceline.train.memory import Memory
-from paceline.train.misuse import refuse_budgets, refuse_losses, refuse_optimizers
-from paceline.train.pace import Pace, glimpse_of, nature
+from paceline.train.pace import Pace, built, glimpse_of, nature
 from paceline.train.rates import Rates
 from paceline.train.replay import Replay
+from paceline.train.shortcut import Shortcut
 from paceline.train.stepping import Stepper, Update
+from paceline.train.team import everywhere
 
 Item = TypeVar("Item")
 _HINT = 1e-3
@@ -95,28 +95,23 @@ class Pacer:
         ledger: Path | str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        refuse_budgets(total_steps, deadline)
-        refuse_optimizers(optimizer)
+        misuse.refuse_budgets(total_steps, deadline)
+        misuse.refuse_optimizers(optimizer)
         self._modules = [modules] if isinstance(modules, nn.Module) else list(modules)
         hint = float(optimizer.param_groups[0]["lr"])
         hint = hint if 0 < hint < math.inf else _HINT
-        setter = _controller(controller, hint)
+        setter = built(controller, hint)
         self.optimizer = setter.wrap(optimizer)
         self._given = optimizer
         self._allowed = Allowance(steps=total_steps, seconds=deadline)
         endless = total_steps is None and deadline is None
         wanted = (endless or setter.averages) if average is None else average
         self._average = TailAverage(self.optimizer, self._modules) if wanted else None
-        self._memory = Memory(
-            self._modules,
-            self.optimizer,
-            {"average": self._average} if self._average else {},
-            place=memory,
-            warn=self._warn,
-        )
+        others = {"average": self._average} if self._average else {}
+        self._memory = Memory(self._modules, self.optimizer, others, place=memory, warn=self._warn)
         self._pace = Pace(
             setter,
-            [_controller(each, hint) for each in beside],
+            [built(each, hint) for each in beside],
             [part() for _, part in catalog.parts("monitors")],
             self._memory,
             Layers(self._modules),
@@ -130,8 +125,8 @@ class Pacer:
         self._clock = clock or WallClock()
         self._began = self._clock.now()
         self._examples, self._ledger = examples, None if ledger is None else Ledger(ledger)
-        self._last_loss: weakref.ref[Tensor] | None = None
-        self._decided_for, self._over, self._team = -1, False, False
+        self._shortcut = Shortcut(self._pace, self._rates, self._stepper)
+        self._decided_for, self._over = -1, False
         self._outcome: Reading | None = None
         self._fresh = 0
         self.decisions: list[Decision] = []
@@ -154,28 +149,23 @@ class Pacer:
                 called twice for one loss.
             BudgetError: The budget is spent.
         """
-        together = self._pace.left > 0 or self._pace.goes_on
-        if together and scaler is None and self._passes_by(loss):
+        known = self._decided_for == self.step_count and not self._over
+        if known and scaler is None and (update := self._shortcut.step(loss)) is not None:
+            self._finish(update, probing=False)
             return
         steer = self._ready()
         self._refuse_misuse(loss)
         self._follow(steer)
         update = self._stepper.step(
-            _everywhere(loss), scaler, guards=self._pace.acts, measure=steer.measure
+            everywhere(loss), scaler, guards=self._pace.acts, measure=steer.measure
         )
         if update.scaler_skipped:
             self._pace.values["scaler_skips"] = self._pace.values.get("scaler_skips", 0.0) + 1
             self._pace.hurry()
             return
-        self.step_count += 1
-        self._fresh = self._fresh + 1 if self._replay is None else self._replay.fresh
-        if self._average is not None and not steer.probing:
-            self._average.follow(self.step_count)
-        if not self._pace.calmly(update):
-            self._learn(update)
         if steer.stop:
             self.stopped = steer.reason or "controller"
-        self._ready()
+        self._finish(update, probing=steer.probing)
 
     def batches(self, loader: Iterable[Item]) -> Iterator[Item]:
         """Batches of a loader, pass after pass, until the budget is spent.
@@ -244,7 +234,7 @@ class Pacer:
 
     def extend(self, *, total_steps: int | None = None, deadline: float | None = None) -> None:
         """Gives the run another budget, in all, and lets it go on."""
-        refuse_budgets(total_steps, deadline)
+        misuse.refuse_budgets(total_steps, deadline)
         self._catch_up()
         self._outcome = None
         self._allowed = Allowance(steps=total_steps, seconds=deadline)
@@ -259,10 +249,7 @@ class Pacer:
 
     def explain(self) -> str:
         """What was decided so far, a line for each decision."""
-        would = "" if self._pace.acts else "would have: "
-        return "\n".join(
-            f"step {each.step}: {each.source}: {would}{each.reason}" for each in self.decisions
-        )
+        return explained(self.decisions, "" if self._pace.acts else "would have: ")
 
     # --- state
 
@@ -306,53 +293,26 @@ class Pacer:
 
     # --- within
 
-    @property
-    def _parameters(self) -> list[Tensor]:
-        return [each for group in self.optimizer.param_groups for each in group["params"]]
-
-    def _passes_by(self, loss: Tensor) -> bool:
-        """A step of those that were decided together, where nothing is out of the ordinary.
-
-        It does what ``step`` does, in as few calls as it takes: each of them costs several
-        times its usual time, for the model has filled the processor's caches. Otherwise it
-        does nothing, and says so.
-        """
-        pace, rates = self._pace, self._rates
-        last = self._last_loss
-        if last is None or last() is loss or self._decided_for != self.step_count:
-            return False
-        try:
-            value = loss.item()
-        except (AttributeError, RuntimeError, ValueError):
-            return False
-        if self._team or not value <= pace.alarm or not rates.is_own():
-            return False
-        norm = self._stepper.pass_by()
-        if norm is None:
-            return False
-        self._last_loss = weakref.ref(loss)
+    def _finish(self, update: Update, *, probing: bool) -> None:
+        """Counts a step, tells of it now or later, and makes the next one ready."""
         self.step_count += 1
         self._fresh = self._fresh + 1 if self._replay is None else self._replay.fresh
-        if self._average is not None:
+        if self._average is not None and not probing:
             self._average.follow(self.step_count)
-        if pace.left <= 0:
-            self._learn(Update(loss=value, gradient_norm=norm))
+        if not self._pace.calmly(update):
+            self._learn(update)
             self._ready()
-            return True
-        self._decided_for = self.step_count
-        rate = pace.take(value, norm)
+            return
+        self._decided_for, rate = self.step_count, self._pace.rate
         if rate is not None:
-            rates.set(rate)
-        if self._allowed.seconds is not None:
-            self._over = self.done
-        return True
+            self._rates.set(rate)
+        self._over = self._allowed.seconds is not None and self.done
 
     def _ready(self) -> Steer:
         """What to do in the next step, decided once; remembered states come and go here."""
         if self._decided_for != self.step_count:
             self._decided_for, self._over = self.step_count, self.done
-            pace = self._pace
-            steer = pace.go_on() if pace.goes_on else pace.decide(self._known())
+            steer = self._pace.decide(self._known())
             if steer.learning_rate is not None:
                 self._rates.set(steer.learning_rate)
             elif steer.factor != 1.0:
@@ -361,7 +321,7 @@ class Pacer:
 
     def _known(self) -> Reading:
         """The reading that was learnt from last, while nothing is newer."""
-        self._team = _has_team()
+        self._shortcut.look_round()
         outcome, self._outcome = self._outcome, None
         return self._reading() if outcome is None else outcome
 
@@ -426,38 +386,11 @@ class Pacer:
 
     def _refuse_misuse(self, loss: Tensor) -> None:
         if self._over:
-            spent = self.stopped or "the budget is spent"
-            raise BudgetError(
-                f"step was called after the end ({spent}, {self.step_count} steps): end the loop"
-                " when pacer.done, or go on with pacer.extend(total_steps=…)"
-            )
-        if self._last_loss is not None and self._last_loss() is loss:
-            raise SettingError(
-                "step was called twice for one loss: call it once an update, after backward"
-            )
-        refuse_losses(loss, self._parameters)
-        self._last_loss = weakref.ref(loss)
+            misuse.refuse_steps_after_the_end(self.stopped, self.step_count)
+        if self._shortcut.is_last(loss):
+            misuse.refuse_the_same_loss()
+        misuse.refuse_losses(loss, self.optimizer)
+        self._shortcut.remember(loss)
 
     def _warn(self, line: str) -> None:
         warnings.warn(line, UserWarning, stacklevel=3)
-
-
-def _controller(wanted: str | Controller, hint: float) -> Controller:
-    if isinstance(wanted, Controller):
-        return wanted
-    built: Controller = catalog.find("controllers", wanted)(hint)
-    return built
-
-
-def _has_team() -> bool:
-    """Whether several processes train one model."""
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def _everywhere(loss: Tensor) -> float:
-    """The loss; where several processes train one model, its mean over all of them."""
-    if not _has_team():
-        return float(loss.item())
-    value = loss.detach().double().reshape(()).clone()
-    torch.distributed.all_reduce(value)
-    return float(value) / torch.distributed.get_world_size()

@@ -5,6 +5,8 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from paceline.controllers.base.guard_memory import GuardMemory
 from paceline.controllers.base.loss_watch import LossWatch
@@ -115,3 +117,51 @@ def test_a_memory_falls_back_once_and_goes_through_json():
     memory.watch.hear(1.0, **GIVEN)
     again = GuardMemory.of(json.loads(json.dumps(memory.state_dict())))
     assert again.watch.average == 1.0 and again.restore == memory.restore
+
+
+def _slowly(watch: LossWatch, loss: float) -> None:
+    """One loss after the tenth, by the equations."""
+    away = abs(loss - watch.average)
+    clipped = min(away, 3 * watch.deviation) if watch.deviation > 0 else away
+    watch.deviation = 0.95 * watch.deviation + 0.05 * clipped
+    most = watch.bearable(**GIVEN)
+    watch.average = 0.9 * watch.average + (1 - 0.9) * min(loss, watch.average + 5 * most)
+    watch.best = min(watch.best, watch.average)
+    watch.seen += 1
+
+
+def test_losses_heard_together_count_as_if_heard_one_by_one():
+    together, slow = LossWatch(), LossWatch()
+    losses = [*_losses(0, 60), 9.0, *_losses(1, 40)]
+    for watch in (together, slow):
+        for loss in losses[:12]:
+            watch.hear(loss, **GIVEN)
+    together.hear_more(losses[12:], **GIVEN)
+    for loss in losses[12:]:
+        _slowly(slow, loss)
+    assert together == slow
+
+
+@given(st.integers(0, 999), st.integers(20, 200), st.floats(0.0, 1.0), st.floats(0.01, 1.0))
+def test_under_the_quiet_loss_fifteen_more_never_lose_it(seed, count, share, noise):
+    chance = random.Random(seed)
+    watch = LossWatch()
+    for at in range(count):
+        watch.hear(2 * math.exp(-at / 30) + chance.gauss(0, noise), **GIVEN)
+    quiet = watch.quiet_under(**GIVEN)
+    if math.isnan(quiet):
+        return
+    for _ in range(15):
+        low = watch.average - noise
+        watch.hear(quiet if chance.random() < share else chance.uniform(low, quiet), **GIVEN)
+        assert not watch.is_lost(**GIVEN)
+
+
+def test_at_the_start_and_near_a_lost_loss_it_is_restless():
+    watch = LossWatch()
+    for at, loss in enumerate(_losses(0, 150)):
+        assert at >= 20 or math.isnan(watch.quiet_under(**GIVEN))
+        watch.hear(loss, **GIVEN)
+    assert watch.quiet_under(**GIVEN) > watch.average
+    watch.average = watch.best + watch.bearable(**GIVEN)
+    assert math.isnan(watch.quiet_under(**GIVEN))

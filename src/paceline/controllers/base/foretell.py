@@ -33,8 +33,8 @@ def foretell(
     if total is not None:
         ahead = seen.progress * total - seen.step  # of the steps: a step may count as more
         ahead = 0.0 if abs(ahead) < 1e-6 else ahead
-        after = range(seen.step + 1, seen.step + most)
-        return most, tuple(rate_at(step, min((step + ahead) / total, 1.0)) for step in after)
+        steps = range(seen.step + 1, seen.step + most)
+        return most, tuple(rate_at(step, min((step + ahead) / total, 1.0)) for step in steps)
     a_step = seen.progress / seen.step if seen.step > 0 else 0.0
     now = rate_at(seen.step, seen.progress)
     while most > 1:

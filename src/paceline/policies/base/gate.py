@@ -29,7 +29,7 @@ class Gate:
     Raises:
         SettingError: A setting is out of its range.
 
-    >>> gate = Gate(window=4, margin=0.05, cool_down=2)
+    >>> gate = Gate(window=4, cool_down=2)
     >>> for gap in (0.1, -0.2, -0.3, -0.2, -0.3):
     ...     gate.learn(gap)
     >>> gate.is_open, gate.reason
@@ -45,7 +45,7 @@ class Gate:
         *,
         window: int = 16,
         margin: float = 0.02,
-        tolerance: float = 2.0,
+        tolerance: float = 3.0,
         cool_down: int = 40,
     ) -> None:
         if window < 2:

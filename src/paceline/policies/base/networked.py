@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from paceline.core.rounds import RoundReading
 from paceline.policies.base.guided import Guided, Lesson
 from paceline.policies.base.networks import find_network
 from paceline.policies.base.policy import Terms
-from paceline.policies.base.sight import Sight
 
 
 class Networked(Guided):
@@ -35,27 +33,20 @@ class Networked(Guided):
     """
 
     name: ClassVar[str]
+    shared_first = 20
 
     def __init__(
         self, terms: Terms, *, network: str = "", guide: str = "model", gated: bool = True
     ) -> None:
         super().__init__(terms, guide=guide, gated=gated)
         self._network = find_network(network, self.name)
-        self._sight = Sight()
 
     def _choose(self, seen: RoundReading) -> int:
         moves = self._network(self._sight.features(seen).astype(float))
         return self._grid.neighbours(seen.chosen)[int(moves.argmax())]
 
     def _took(self, lesson: Lesson) -> None:
-        self._sight.observe(lesson.number, lesson.efficiency)
+        """Nothing: what it learns of the cluster is what it sees."""
 
     def _renew(self) -> None:
-        self._sight = Sight()
-
-    def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"sight": self._sight.to_json()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        super().load_state_dict(state)
-        self._sight = Sight(state["sight"])
+        """Nothing is kept of other choices."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from paceline.core.errors import SettingError
 from paceline.core.rounds import RoundReading
-from paceline.policies.base.water_filling import Counts, Floats, Mask
+from paceline.policies.base.water_filling import Counts, Floats, Mask, expect_room
 
 
 def up(reading: RoundReading) -> Mask:
@@ -55,10 +55,7 @@ def proportional(weights: Any, total: int, most: Any = np.inf) -> Counts:
     """
     weights = np.maximum(np.nan_to_num(np.asarray(weights, dtype=float)), 0.0)
     most = np.floor(np.broadcast_to(np.asarray(most, dtype=float), weights.shape))
-    if most.sum() < total:
-        raise SettingError(
-            f"{total} examples do not fit: the agents that are up hold {most.sum():g} at most"
-        )
+    expect_room(most, total)
     exact = _spread(weights, float(total), most)
     if exact.sum() < total * (1 - 1e-12):
         exact = exact + _spread((weights == 0).astype(float), total - exact.sum(), most - exact)

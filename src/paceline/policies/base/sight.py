@@ -65,6 +65,10 @@ class Sight:
         self._table[str(choice)] = (_KEEP * count + 1, _KEEP * total + measured)
         self._rounds += 1
 
+    def efficiency(self, choice: int) -> float:
+        """What an example brought with a choice lately; 1 where it was never tried."""
+        return math.exp(self._mean(choice))
+
     def features(self, seen: RoundReading) -> NDArray[np.float32]:
         """The numbers, each from -5 to 5 [SIZE].
 

@@ -54,6 +54,7 @@ class Tabular(Guided):
     """
 
     learner: ClassVar[str]
+    shared_first = 100
 
     def __init__(
         self,

@@ -85,7 +85,7 @@ class TimeModel:
     @property
     def known(self) -> Mask:
         """Which agents were measured at least once; shape (agents,)."""
-        return self._reference > 0
+        return np.asarray(self._reference > 0)
 
     @property
     def noise(self) -> float:
@@ -227,7 +227,7 @@ class TimeModel:
         shape = (SHAPES, len(reference))
         found = {}
         for name in ("level", "variance", "odds", "error"):
-            table = np.array(state.get(name, ()), dtype=float).reshape(len(reference), -1).T
+            table = np.array(state.get(name, ()), dtype=float).T
             if len(reference) and table.shape != shape:
                 raise SettingError(f"{name} must have {SHAPES} numbers for each agent")
             found[name] = np.ascontiguousarray(table) if len(reference) else np.zeros(shape)

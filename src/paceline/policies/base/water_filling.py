@@ -62,7 +62,7 @@ class Curves:
         flat = np.maximum(0.0, (level - self.start) / self.slope)
         beyond = np.maximum(0.0, flat - self.bend)
         below = np.minimum(flat, self.bend)
-        return np.minimum(below + beyond * (self.slope / self.steep), self.most)
+        return np.asarray(np.minimum(below + beyond * (self.slope / self.steep), self.most))
 
     def times(self, factor: Any) -> Curves:
         """The curves of agents that need ``factor`` times as long."""
@@ -99,7 +99,7 @@ def level(curves: Curves, total: float) -> float:
     start, slope = curves.start[finite], curves.slope[finite]
     steep, most = curves.steep[finite], curves.most[finite]
     bend = np.minimum(curves.bend[finite], most)
-    _expect_room(most, total)
+    expect_room(most, total)
     bent = start + slope * bend
     room = np.where(np.isfinite(most), most, 0.0) - np.where(np.isfinite(most), bend, 0.0)
     full = np.where(np.isfinite(most), bent + steep * room, np.inf)
@@ -159,7 +159,12 @@ def _next(curves: Curves, shares: Counts, left: int) -> Counts:
     return np.bincount(who[first], minlength=len(shares)).astype(np.int64)
 
 
-def _expect_room(most: Floats, total: float) -> None:
+def expect_room(most: Floats, total: float) -> None:
+    """Refuses more examples than all agents together can hold.
+
+    Raises:
+        SettingError: With both numbers.
+    """
     room = float(most.sum())
     if room < total:
         raise SettingError(
