@@ -43,8 +43,7 @@ def few(monkeypatch):
     made = policy_agents._environment
 
     def short(scenario):
-        environment = made(read_scenario(scenario).model_copy(update={"rounds": 12}))
-        return environment
+        return made(read_scenario(scenario).model_copy(update={"rounds": 12}))
 
     monkeypatch.setattr(policy_agents, "_environment", short)
     monkeypatch.setattr(policy_agents, "TESTS", 2)

@@ -49,7 +49,7 @@ def test_the_set_is_nearly_as_good_as_the_best_of_all(beta: float, agents: int) 
         )
         curves = Curves.of(random.uniform(0.01, 0.06, agents), 0.05 / speed)
         used = best_set(curves, 100, goal)
-        seconds, worth = result(curves, 100, goal, used)
+        _, worth = result(curves, 100, goal, used)
         shares.append(worth / best_worth(curves, 100, goal))
     assert min(shares) > 0.95 and np.mean(shares) > 0.99, shares
 

@@ -33,7 +33,7 @@ def test_many_rounds_at_one_load_give_its_seconds_closely() -> None:
 def test_different_loads_give_the_share_that_does_not_depend_on_them() -> None:
     model = taught(lambda n: 0.05 + 0.001 * n, [100, 50, 200, 80, 150] * 20)
     for load in (60, 100, 180):
-        assert at(model, load) == pytest.approx(0.05 + 0.001 * load, rel=0.06)
+        assert at(model, load) == pytest.approx(0.05 + 0.001 * load, rel=0.1)
 
 
 def test_a_switch_is_learnt_within_two_rounds() -> None:

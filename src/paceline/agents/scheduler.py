@@ -7,12 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, final
 
+from paceline.agents.soundness import (
+    expect_choices,
+    expect_count,
+    expect_not_negative,
+    expect_sound,
+    price_of,
+    seconds_of,
+    terms_of,
+)
 from paceline.core import catalog
 from paceline.core.errors import SettingError
 from paceline.core.rounds import NAN, AgentReading, Assignment, Choice, RoundReading
-from paceline.policies.base import Policy, Terms
-
-MOST_AGENTS = 100_000
+from paceline.policies.base import Policy
 
 
 @final
@@ -64,10 +71,10 @@ class Scheduler:
         choices: Sequence[Choice] = (Choice(),),
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        _expect_count(agents)
-        terms = _terms(alpha, beta, slack, seed)
-        _expect_choices(choices)
-        given = [1.0] * agents if prices is None else [_price(each) for each in prices]
+        expect_count(agents)
+        terms = terms_of(alpha, beta, slack, seed)
+        expect_choices(choices)
+        given = [1.0] * agents if prices is None else [price_of(each) for each in prices]
         if len(given) != agents:
             raise SettingError(f"prices must be {agents}, one for each agent, got {len(given)}")
         self.terms, self.choices = terms, tuple(choices)
@@ -132,7 +139,7 @@ class Scheduler:
             self._total = total
             seen = self.policy.observe(self.reading)
             decided = self.policy.decide(seen)
-            _expect_sound(decided, seen, self.policy_name)
+            expect_sound(decided, seen, self.policy_name)
             self._pending = self._last = decided
         return self._pending.samples
 
@@ -159,8 +166,8 @@ class Scheduler:
         """
         if self._pending is None:
             raise SettingError("nothing is allocated: ask allocate_tasks before observe")
-        times = _seconds(seconds, self.agents)
-        _expect_not_negative("communication_seconds", communication_seconds)
+        times = seconds_of(seconds, self.agents)
+        expect_not_negative("communication_seconds", communication_seconds)
         if progress <= 0 or progress == math.inf:
             raise SettingError(f"progress must be over 0, or nan where unknown, got {progress:g}")
         choice, seen = self._pending, self.reading
@@ -210,7 +217,7 @@ class Scheduler:
             back = replace(self._agents[agent], samples=0, seconds=0.0)
             self._agents[agent] = back
             return agent
-        self._agents.append(AgentReading(price=_price(price)))
+        self._agents.append(AgentReading(price=price_of(price)))
         self._merging.append(0)
         return self.agents - 1
 
@@ -332,78 +339,3 @@ def _assignment(given: Mapping[str, Any]) -> Assignment:
         expected_seconds=tuple(given["expected_seconds"]),
         reason=str(given["reason"]),
     )
-
-
-def _terms(alpha: float, beta: float, slack: float, seed: int) -> Terms:
-    _expect_not_negative("alpha", alpha)
-    _expect_not_negative("beta", beta)
-    if not alpha and not beta:
-        raise SettingError("alpha and beta must not both be 0: there would be nothing to gain")
-    if not 1 <= slack < math.inf:
-        raise SettingError(f"slack must be at least 1 and finite, got {slack}")
-    if not isinstance(seed, int) or seed < 0:
-        raise SettingError(f"seed must be a whole number, at least 0, got {seed!r}")
-    return Terms(alpha=float(alpha), beta=float(beta), slack=float(slack), seed=seed)
-
-
-def _expect_count(agents: int) -> None:
-    if not isinstance(agents, int) or isinstance(agents, bool) or not 1 <= agents <= MOST_AGENTS:
-        raise SettingError(f"agents must be a number from 1 to {MOST_AGENTS}, got {agents!r}")
-
-
-def _expect_choices(choices: Sequence[Choice]) -> None:
-    if not choices:
-        raise SettingError("choices must not be empty; the first is the plain one")
-    for number, each in enumerate(choices):
-        if each.sync_interval < 1 or not 0 < each.batch_factor < math.inf:
-            raise SettingError(
-                f"choices[{number}] needs a sync_interval of at least 1 and a batch_factor over 0, "
-                f"got {each.sync_interval} and {each.batch_factor:g}"
-            )
-
-
-def _expect_not_negative(name: str, value: float) -> None:
-    if not _is_number(value) or not 0 <= value < math.inf:
-        raise SettingError(f"{name} must be at least 0 and finite, got {value!r}")
-
-
-def _price(value: Any) -> float:
-    _expect_not_negative("a price", value)
-    return float(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _seconds(seconds: Sequence[float], agents: int) -> list[float]:
-    times = [float(each) for each in seconds]
-    if len(times) != agents:
-        raise SettingError(f"seconds must be {agents}, one for each agent, got {len(times)}")
-    for number, each in enumerate(times):
-        if each < 0 or each == math.inf:
-            raise SettingError(
-                f"seconds[{number}] must be at least 0, or nan for a dead agent, got {each:g}"
-            )
-    return times
-
-
-def _expect_sound(decided: Assignment, seen: RoundReading, policy: str) -> None:
-    """Refuses what a policy may not decide; theirs may come from outside.
-
-    Raises:
-        SettingError: With what is wrong.
-    """
-    samples = decided.samples
-    if len(samples) != len(seen.agents) or sum(samples) != seen.total or min(samples) < 0:
-        raise SettingError(
-            f"the policy {policy} gave {len(samples)} shares that sum to {sum(samples)}, for "
-            f"{len(seen.agents)} agents and {seen.total} examples"
-        )
-    for number, (share, agent) in enumerate(zip(samples, seen.agents, strict=True)):
-        if share and not agent.is_up:
-            raise SettingError(f"the policy {policy} gave agent {number} work; it is dead")
-    if not 0 <= decided.choice < len(seen.choices):
-        raise SettingError(
-            f"the policy {policy} chose {decided.choice} of {len(seen.choices)} choices"
-        )

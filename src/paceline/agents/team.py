@@ -113,6 +113,7 @@ class Team:
         self.steps, self.learning_rate = 0, learning_rate
         self._spent: dict[int, list[float]] = {}
         self._identity = 0
+        self._unguarded = False
         self._started = 0
         self._leaving: set[int] = set()
         self._on_bench = workshop.precision.device.type == "cpu"
@@ -183,6 +184,7 @@ class Team:
         try:
             said, _ = member.wire.receive()
         except (EOFError, OSError):
+            self._unguarded = True
             self._lost(member, "died before it was ready")
             return
         wanted = self.workshop.identity
@@ -202,10 +204,14 @@ class Team:
         self._tell("lost", {"agent": member.number, "why": why, "left": len(self.members)})
 
     def _need_enough(self) -> None:
-        if len(self.members) < max(1, self.min_agents):
-            raise AgentsLost(
-                f"{len(self.members)} agents are left and {max(1, self.min_agents)} are needed"
-            )
+        if len(self.members) >= self.min_agents:
+            return
+        hint = ""
+        if self._unguarded:
+            hint = '; in a script, put what starts the training under `if __name__ == "__main__":`'
+        raise AgentsLost(
+            f"{len(self.members)} agents are left and {self.min_agents} are needed{hint}"
+        )
 
     # --- one gradient
 

@@ -152,12 +152,12 @@ def goes_on_identically_from_a_state_that_went_through_json(part: Part) -> None:
 
 def hands_out_a_state_of_its_own(part: Part) -> None:
     policy = part(_TERMS)
-    held: Any = None
+    handed: list[tuple[Any, Any]] = []
     for _ in _played(policy, _steady(3)):
-        if held is not None:
+        for held, was in handed:
             expect(same(was, held), "a state that was handed out goes on changing")
         held = policy.state_dict()
-        was = through_json(held, part.__name__)
+        handed.append((held, through_json(held, part.__name__)))
 
 
 def _alike(one: Assignment, other: Assignment) -> bool:

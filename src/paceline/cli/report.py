@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from paceline.cli._out import AsJson, put, put_json
+from paceline.report.agents import agents_line
 from paceline.report.page import write_page
 from paceline.report.summary import find_run
 
@@ -37,12 +38,15 @@ def report(
     """
     path = find_run(run)
     page = write_page(path)
+    agents = agents_line(path)
     if open_it:
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
     if as_json:
-        put_json({"run": str(path), "report": str(page)})
+        put_json({"run": str(path), "report": str(page), "agents": agents})
     else:
+        if agents:
+            put(agents)
         put(str(page))
     return 0

@@ -107,11 +107,15 @@ class Crew:
             make_optimizer=self._inner() if settings.sync_interval > 1 else None,
         )
         bench = Bench(workshop=workshop)
+        engine = self._engine(workshop, bench, count)
+        if getattr(engine, "rank", 0):
+            engine.serve()  # type: ignore[attr-defined] # of an engine that has ranks
+            raise SystemExit(0)
         team = Team(
             self._network,
             workshop,
             bench,
-            self._engine(workshop, bench, count),
+            engine,
             self._scheduler(count),
             min_agents=settings.min_agents,
             synchronised=any(isinstance(each, _BatchNorm) for each in self._network.modules()),
@@ -200,7 +204,7 @@ class Crew:
     # --- what is told
 
     def _say_who(self, team: Team) -> None:
-        places = ", ".join(f"{each.number}: {each.place}" for each in team.members.values())
+        places = ", ".join(f"{each.number}: {each.place}" for _, each in sorted(team.members.items()))
         pretend = self._recipe.agents.slow
         note = f" (slowed on purpose: {', '.join(f'{s:g}' for s in pretend)})" if pretend else ""
         self._progress.say(f"{len(team.members)} agents{note}: {places}")

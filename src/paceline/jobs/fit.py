@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +88,8 @@ def fit(
     Raises:
         PacelineError: Something that a person can put right; one line.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(1)  # an agent that runs the script again: it lacks the usual guard
     overrides: dict[str, Any] = dict(settings or {}) | {
         "target": target,
         "task.name": task,
@@ -113,6 +120,21 @@ def fit(
     outside = Transaction(random=RandomStates())
     before = outside.capture()
     try:
-        return Job(request).run()
+        with _followed(request) as request:
+            return Job(request).run()
     finally:
         outside.restore(before)
+
+
+@contextmanager
+def _followed(request: Request) -> Iterator[Request]:
+    """Ranks other than 0 do as they are told: they leave nothing behind and say nothing."""
+    ranks = request.recipe.agents.count and request.recipe.agents.engine == "torchrun"
+    if not ranks or os.environ.get("RANK", "0") == "0":
+        yield request
+        return
+    with tempfile.TemporaryDirectory() as place:
+        quiet = request.recipe.model_copy(update={"baselines": False})
+        yield replace(
+            request, out=Path(place) / "run", resume=False, progress=Silence(), recipe=quiet
+        )

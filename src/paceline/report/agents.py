@@ -9,16 +9,17 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from paceline.core.ledger import Entry
+from paceline.core.ledger import Entry, read_ledger
+from paceline.report.happenings import Happening, happening_of
 from paceline.report.measure import is_finite, number
 
 _AGENT = re.compile(r"agent (\d{1,9})")
 _NUMBERS = ("samples", "compute_seconds", "wait_seconds", "communicate_seconds")
-_PREFIX = "agent_"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,23 +40,6 @@ class Stretch:
     def steps(self) -> float:
         """How many steps the means are over."""
         return self.last - self.first
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Happening:
-    """Something that befell an agent.
-
-    Attributes:
-        step: After which it was.
-        agent: Its number.
-        name: ``lost``, ``joined``, ``left`` or ``out_of_memory``.
-        words: A sentence without its full stop.
-    """
-
-    step: int
-    agent: int
-    name: str
-    words: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,21 +159,20 @@ def agents_of(entries: Iterable[Entry]) -> Agents | None:
     )
 
 
+def agents_line(run_dir: Path) -> str:
+    """The agents of a run in one line; empty where there were none.
+
+    Raises:
+        RunError: The ledger is damaged.
+    """
+    file = run_dir / "ledger.db"
+    crew = agents_of(read_ledger(file)) if file.is_file() else None
+    return "" if crew is None else crew.line
+
+
 def is_shares(entry: Entry) -> bool:
     """Whether a row is a decision of the scheduler."""
     return entry.kind == "decision" and (entry.source, entry.name) == ("scheduler", "shares")
-
-
-def happening_of(entry: Entry) -> Happening | None:
-    """What befell an agent, if that is what the row is about."""
-    detail, name = entry.detail, entry.name.removeprefix(_PREFIX)
-    agent = detail.get("agent")
-    if entry.kind != "event" or entry.source != "agents" or name not in _WORDS:
-        return None
-    if not isinstance(agent, int):
-        return None
-    words = f"agent {agent} {_WORDS[name](detail)}"
-    return Happening(step=entry.step, agent=agent, name=name, words=words)
 
 
 def examples_in_words(counts: Mapping[str, Any]) -> str:
@@ -345,41 +328,6 @@ def _clipped(stretch: Stretch, happenings: Sequence[Happening]) -> Stretch:
             elif each.name in ("lost", "left"):
                 stretch = replace(stretch, last=each.step)
     return stretch
-
-
-# --- words
-
-
-def _lost(detail: Mapping[str, Any]) -> str:
-    return f"was lost ({detail.get('why', 'why is not known')}){_rest(detail)}"
-
-
-def _left(detail: Mapping[str, Any]) -> str:
-    return f"left{_rest(detail)}"
-
-
-def _rest(detail: Mapping[str, Any]) -> str:
-    left = detail.get("left")
-    if not isinstance(left, int):
-        return ""
-    return f"; its rows went to the {left} others" if left > 1 else f"; {left} was left"
-
-
-def _came(detail: Mapping[str, Any]) -> str:
-    place = detail.get("place")
-    return f"joined ({place})" if place else "joined"
-
-
-def _full(detail: Mapping[str, Any]) -> str:
-    return f"ran out of memory; from here on it works on {detail.get('most', 'fewer')} rows at once"
-
-
-_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "lost": _lost,
-    "left": _left,
-    "joined": _came,
-    "out_of_memory": _full,
-}
 
 
 def _times(count: int) -> str:

@@ -9,19 +9,19 @@ from paceline.core.ledger import Entry
 from paceline.report.agents import (
     Agent,
     Agents,
-    Happening,
     Stretch,
     agents_of,
     examples_in_words,
     percent,
     shares_of,
 )
+from paceline.report.happenings import Happening
 from paceline.report.lanes import Lanes, figure
 from paceline.report.markup import Html, join, table, tag
 from paceline.report.measure import number
 from paceline.report.why import explained
 
-_Each = TypeVar("_Each", Entry, Happening)
+_Each = TypeVar("_Each")
 _PARTS = ("compute", "wait", "communicate")
 _MOST_LANES = 64
 _MOST_ROWS = 100
@@ -142,7 +142,7 @@ def _happenings(happenings: Sequence[Happening]) -> Html | None:
     if not happenings:
         return None
     rows = [(f"{each.step:,}", each.words) for each in _ends(happenings)]
-    caption = "Who came and went"
+    caption = "What befell them"
     return join([tag("h3", caption), table(("step", "what"), rows, caption=caption, numeric=(0,))])
 
 

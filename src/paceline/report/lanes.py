@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from paceline.report.agents import Agent, Happening, Stretch, merged
+from paceline.report.agents import Agent, Stretch, merged
+from paceline.report.happenings import Happening
 from paceline.report.markup import Html, join, table, tag
 from paceline.report.series import ticks
 
@@ -19,7 +20,7 @@ _FEWEST_BANDS = 24
 _MOST_READ_OUT = 5
 _SAMPLED = 8
 _THIN = 0.004
-SHORT = {"lost": "lost", "left": "left", "joined": "joined", "out_of_memory": "memory full"}
+_SHORT = {"lost": "lost", "left": "left", "joined": "joined", "out_of_memory": "memory full"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +100,7 @@ def figure(lanes: Lanes) -> Html:
             aria_labelledby=f"{lanes.key}-title {lanes.key}-desc",
             data_points=json.dumps(_points(lanes, frame), separators=(",", ":")),
         ),
-        tag("figcaption", tag("div", lanes.legend, _marks(lanes.agents))),
+        tag("figcaption", tag("div", lanes.legend)),
         _numbers(lanes),
     )
 
@@ -146,28 +147,20 @@ def _paths(lanes: Lanes, frame: _Frame, top: float, agent: Agent) -> list[Html]:
 
 def _mark(each: Happening, frame: _Frame, top: float) -> Html:
     x = frame.x(each.step)
-    before = each.name == "joined" or x > _WIDTH - 130
+    before = each.name == "joined" or x > _WIDTH - _RIGHT - 30
     return tag(
         "g",
         tag("title", f"step {each.step:,}: {each.words}"),
         tag("line", class_=f"event {each.name}", x1=x, x2=x, y1=top - 6, y2=top + frame.lane),
         tag(
             "text",
-            SHORT[each.name],
+            _SHORT[each.name],
             x=x - 4 if before else x + 4,
             y=top - 1 if each.name == "out_of_memory" else top + frame.lane / 2 + 4,
             text_anchor="end" if before else "start",
             class_="mark",
         ),
     )
-
-
-def _marks(agents: Sequence[Agent]) -> Html | None:
-    names = dict.fromkeys(each.name for agent in agents for each in agent.happenings)
-    keys = [
-        tag("span", tag("i", class_=f"event {name}"), SHORT[name], class_="key") for name in names
-    ]
-    return join(keys) if keys else None
 
 
 def _points(lanes: Lanes, frame: _Frame) -> list[dict[str, object]]:

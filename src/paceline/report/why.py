@@ -9,7 +9,8 @@ from typing import Any
 
 from paceline.core.duration import in_words as duration
 from paceline.core.ledger import Entry, read_ledger
-from paceline.report.agents import examples_in_words, happening_of, is_shares
+from paceline.report.agents import examples_in_words, is_shares
+from paceline.report.happenings import happening_of
 from paceline.report.measure import is_finite, number
 
 _MOST_SHOWN = 6

@@ -10,6 +10,8 @@ from paceline.core.errors import SettingError
 from paceline.core.rounds import RoundReading
 from paceline.policies.base.water_filling import Counts, Floats, Mask, expect_room
 
+_NOTHING = 1e-12
+
 
 def up(reading: RoundReading) -> Mask:
     """Which agents can be given work; shape (agents,).
@@ -54,6 +56,8 @@ def proportional(weights: Any, total: int, most: Any = np.inf) -> Counts:
     [3, 3, 2]
     """
     weights = np.maximum(np.nan_to_num(np.asarray(weights, dtype=float)), 0.0)
+    # Beside the largest these are nothing, and their quotients overflow.
+    weights = np.where(weights > _NOTHING * weights.max(initial=0.0), weights, 0.0)
     most = np.floor(np.broadcast_to(np.asarray(most, dtype=float), weights.shape))
     expect_room(most, total)
     exact = _spread(weights, float(total), most)

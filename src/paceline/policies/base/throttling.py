@@ -27,8 +27,19 @@ _DOUBT = 3
 # Of those that may be hot, so many rest before any rest has helped.
 _FIRST_SHARE = 1 / 3
 
-_FIELDS = ("excess", "peak", "rest", "tries", "wait", "load", "ceiling", "clean", "back_off")
-_FIELDS += ("doubtful", "doubt")
+_FIELDS = (
+    "excess",
+    "peak",
+    "rest",
+    "tries",
+    "wait",
+    "load",
+    "ceiling",
+    "clean",
+    "back_off",
+    "doubtful",
+    "doubt",
+)
 
 
 @final

@@ -100,7 +100,7 @@ class TimeModel:
     @property
     def spread(self) -> Floats:
         """Standard deviation of what is not known of the log level; shape (agents,)."""
-        return np.sqrt(self._variance[self.best, np.arange(len(self._reference))])
+        return np.asarray(np.sqrt(self._variance[self.best, np.arange(len(self._reference))]))
 
     def curves(self) -> Curves:
         """The likeliest curve of each agent; whatever for those that are not known."""
