@@ -9,6 +9,7 @@ import pytest
 
 import paceline
 from paceline.core.errors import SettingError
+from paceline.core.ledger import read_ledger
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
 SETTINGS = {
@@ -64,10 +65,8 @@ def test_agents_live_on_both_nodes(address: str, tmp_path: Path) -> None:
         agents=2,
         settings=SETTINGS | {"agents.engine": "ray"},
     )
-    from paceline.core.ledger import read_rows
-
-    joined = [row for row in read_rows(run.path / "ledger.db") if row.name == "agents"]
-    assert joined
+    (decided,) = read_ledger(run.path / "ledger.db", kind="decision", name="agents")
+    assert len(set(decided.detail["seen"]["places"].values())) == 2
 
 
 def test_an_address_that_does_not_answer_is_one_line(tmp_path: Path) -> None:

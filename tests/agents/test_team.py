@@ -116,7 +116,7 @@ def test_one_that_dies_in_the_middle_of_its_work_loses_nothing():
         crew.team.members[1].wire.receive = receive
         crew.learn(2)
         assert made.apart(made.everything(crew.model), weights) <= EXACT
-        assert crew.names() == ["lost"]
+        assert [(name, detail["why"]) for name, detail in crew.told] == [("lost", "died")]
         assert crew.team.coverage.counts.tolist() == made.counted_by_hand(3)
 
 
@@ -163,7 +163,8 @@ def test_below_the_least_number_nothing_is_changed_and_no_batch_is_lost():
 
 
 def test_a_team_that_was_saved_goes_on_as_it_would_have():
-    setting = made.Setting(make=made.normalised, optimizer=made.adam)
+    # not Adam: it blows up the rounding of a bias before batch norm, whose gradient is 0
+    setting = made.Setting(make=made.normalised)
     weights, _ = made.by_hand(setting, 20)
     with made.crew_of(setting, 3, shares=[1.0, 2.0, 5.0]) as crew:
         crew.learn(12)

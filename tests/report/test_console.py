@@ -92,3 +92,79 @@ def test_a_better_baseline_is_marked_honestly(made, tmp_path):
 
 def test_a_run_without_result_has_an_empty_table(made, tmp_path):
     assert result_table(made.facts_of(tmp_path, result=None)).row_count == 0
+
+
+def lanes_of(console) -> list[str]:
+    return printed(console._lanes)
+
+
+def test_each_lane_is_drawn_under_the_bars_with_its_name_and_note():
+    file, clock = Terminal(), ManualClock()
+    with Console(file=file, clock=clock) as console:
+        console.gauge("agent 1", 0.75, "48 samples · waits 12 %")
+        console.gauge("agent 2", 0.5, "16 samples · waits 38 %")
+        console.advance("training", 0.3, "step 3")
+        drawn = file.getvalue()
+        assert drawn.index("training") < drawn.index("agent 1") < drawn.index("agent 2")
+        assert "75 % busy" in drawn and "16 samples · waits 38 %" in drawn
+    assert lanes_of(console) == []
+
+
+def test_a_log_has_no_lanes():
+    file = io.StringIO()
+    with Console(file=file) as console:
+        console.gauge("agent 1", 0.75, "note")
+        console.advance("training", 0.5, "half")
+    assert file.getvalue() == "training  50 %  half\n"
+
+
+def test_a_quiet_console_has_no_lanes():
+    file = Terminal()
+    with Console(quiet=True, file=file) as console:
+        console.gauge("agent 1", 0.75, "note")
+    assert file.getvalue() == ""
+
+
+def test_a_lane_that_a_round_leaves_out_is_gone_and_a_new_one_comes():
+    with Console(file=Terminal(), clock=ManualClock()) as console:
+        for names in ((1, 2, 3), (1, 3), (1, 3), (1, 3, 4), (1, 3, 4)):
+            for name in names:
+                console.gauge(f"agent {name}", 0.5)
+        assert [line.split()[1] for line in lanes_of(console)] == ["1", "3", "4"]
+
+
+def test_a_level_beyond_its_bounds_is_drawn_at_them():
+    with Console(file=Terminal(), clock=ManualClock()) as console:
+        console.gauge("agent 1", 1.7)
+        console.gauge("agent 2", -0.2)
+        assert [line.split("━")[-1].split()[0] for line in lanes_of(console)] == ["100", "0"]
+
+
+def test_lanes_go_when_a_bar_is_full():
+    with Console(file=Terminal(), clock=ManualClock()) as console:
+        console.gauge("agent 1", 0.5)
+        console.advance("training", 1.0)
+        assert lanes_of(console) == []
+
+
+def test_slow_drawing_makes_pictures_rarer_but_one_a_second_stays():
+    class Slow:
+        """A clock on which every look takes 5 ms."""
+
+        def __init__(self) -> None:
+            self.seconds = 0.0
+
+        def now(self) -> float:
+            self.seconds += 0.005
+            return self.seconds
+
+    file, clock = Terminal(), Slow()
+    with Console(file=file, clock=clock) as console:
+        console.advance("training", 0.1, "first")
+        clock.seconds += 0.3
+        console.advance("training", 0.2, "second")
+        clock.seconds += 0.3
+        console.advance("training", 0.3, "third")
+    assert "first" in file.getvalue()
+    assert "second" not in file.getvalue()
+    assert "third" in file.getvalue()

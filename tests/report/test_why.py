@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from paceline.core.errors import RunError
+from paceline.core.ledger import Ledger
 from paceline.report.why import explain, in_words
 
 
@@ -35,3 +36,43 @@ def test_a_run_without_a_ledger_is_refused(tmp_path):
 )
 def test_values_are_told_in_words(value, words):
     assert in_words(value) == words
+
+
+def test_the_agents_decisions_are_told_and_who_came_and_went(made, tmp_path):
+    path = made.make_run(tmp_path / "run", readings=1)
+    made.add_agents(path)
+    lines = [each.line for each in explain(path)]
+    assert lines[2:4] == [
+        "At step 0 (0.5 s) fit chose agents = 4, because asked for; seen: engine local,"
+        " slowed on purpose 1, 1, 2, 4.",
+        "At step 1 (0.1 s) scheduler chose shares = 16, 16, 16, 16, because nothing is known yet;"
+        " seen: agent 1 0.02 s, agent 2 0.02 s, agent 3 no work, agent 4 no work.",
+    ]
+    assert lines[6:] == [
+        "At step 160 (8.0 s) agent 2 was lost (died); its rows went to the 3 others.",
+        "At step 240 (12.0 s) agent 5 joined (process 77).",
+        "At step 260 (13.0 s) agent 1 ran out of memory; from here on it works on 24 rows at once.",
+        "At step 320 (16.0 s) agent 3 left; its rows went to the 3 others.",
+        "At step 400 (20.0 s) the agents went home: every example was learnt from 7 or 8 times:"
+        " 10,064 in all.",
+    ]
+
+
+def test_other_events_are_no_decisions(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        for source, name in (("loop", "budget"), ("agents", "agents"), ("agents", "agent_danced")):
+            ledger.write("event", step=9, seconds=1.0, source=source, name=name)
+    assert explain(tmp_path) == []
+
+
+def test_seconds_that_are_no_numbers_are_told_as_they_are(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        for source, name, seen in (
+            ("scheduler", "shares", {"agent 1": "dead"}),
+            ("scheduler", "shares", 3),
+            ("fit", "agents", {"slow": "much"}),
+        ):
+            ledger.write(
+                "decision", step=1, seconds=1.0, source=source, name=name, detail={"seen": seen}
+            )
+    assert [each.seen for each in explain(tmp_path)] == ["agent 1 dead", "3", "slow much"]

@@ -93,7 +93,6 @@ class Crew:
     def _together(self) -> Work:
         settings, loop = self._recipe.agents, self._recipe.loop
         count = settings.count or 1
-        self._refuse_unfit(count)
         workshop = Workshop.of(
             self._network,
             loss=self._material.loss,
@@ -116,7 +115,7 @@ class Crew:
             workshop,
             bench,
             engine,
-            self._scheduler(count),
+            _scheduler_of(self._recipe),
             min_agents=settings.min_agents,
             synchronised=any(isinstance(each, _BatchNorm) for each in self._network.modules()),
             tell=self._tell,
@@ -161,27 +160,9 @@ class Crew:
             momentum=agents.outer_momentum,
         )
 
-    def _refuse_unfit(self, count: int) -> None:
-        size = self.feed.batch_size
-        if not hasattr(self.feed, "pick"):
-            raise SettingError(
-                "agents cannot share out a DataLoader of your own; give its dataset instead"
-            )
-        if count > size:
-            raise SettingError(
-                f"{count} agents cannot share a batch of {size} examples; take fewer agents or"
-                " a larger batch (--set data.batch_size=…)"
-            )
-
     def _engine(self, workshop: Workshop, bench: Bench, count: int) -> Engine:
         settings = self._recipe.agents
-        known = [each.name for each in pkgutil.iter_modules(engines.__path__)]
-        names = [name for name in known if not name.startswith("_")]
-        if settings.engine not in names:
-            raise SettingError(
-                f"there is no engine {settings.engine!r}{nearest(settings.engine, names)}"
-            )
-        part = catalog.part_of(f"paceline.agents.engines.{settings.engine}")
+        part = _engine_called(settings.engine)
         threads = settings.threads or max(1, (os.cpu_count() or 1) // count)
         given: dict[str, Any] = {"threads": threads, "slow": settings.slow}
         if settings.address is not None:
@@ -189,29 +170,18 @@ class Crew:
         engine: Engine = catalog.build(part, given, workshop, bench.weights, bench.buffers)
         return engine
 
-    def _scheduler(self, count: int) -> Scheduler:
-        settings = self._recipe.agents
-        return Scheduler(
-            agents=count,
-            policy=settings.policy.name or "model",
-            alpha=settings.alpha,
-            beta=settings.beta,
-            prices=settings.prices,
-            seed=self._recipe.seed,
-            settings=settings.policy.settings,
-        )
-
     # --- what is told
 
     def _say_who(self, team: Team) -> None:
-        places = ", ".join(f"{each.number}: {each.place}" for _, each in sorted(team.members.items()))
+        where = {number: each.place for number, each in sorted(team.members.items())}
+        places = ", ".join(f"{number}: {place}" for number, place in where.items())
         pretend = self._recipe.agents.slow
         note = f" (slowed on purpose: {', '.join(f'{s:g}' for s in pretend)})" if pretend else ""
         self._progress.say(f"{len(team.members)} agents{note}: {places}")
         self._record.decide(
             "agents",
             len(team.members),
-            seen={"engine": team.engine.name, "slow": list(pretend)},
+            seen={"engine": team.engine.name, "slow": list(pretend), "places": where},
             reason="asked for",
         )
 
@@ -258,3 +228,60 @@ class Crew:
         self._lanes.flush(team.steps)
         detail = {"examples": team.coverage.summary(), "time": team.spent()}
         self._record.note("event", "agents", detail, source="agents", step=team.steps)
+
+
+def refuse_unfit(recipe: Recipe, feed: Feed) -> None:
+    """Refuses agents that have nothing to share.
+
+    Raises:
+        SettingError: There are more agents than examples in a batch, or the batches come from
+            a loader that only one process can read.
+    """
+    count = recipe.agents.count
+    if count is None:
+        return
+    if not hasattr(feed, "pick"):
+        raise SettingError(
+            "agents cannot share out a DataLoader of your own; give its dataset instead"
+        )
+    if count > feed.batch_size:
+        raise SettingError(
+            f"{count} agents cannot share a batch of {feed.batch_size} examples; take fewer agents"
+            " or a larger batch (--set data.batch_size=…)"
+        )
+
+
+def prepare_agents(recipe: Recipe) -> None:
+    """Begins what takes time before agents can start, and refuses what cannot be.
+
+    Raises:
+        SettingError: There is no such engine or policy, or one of their settings is wrong.
+    """
+    settings = recipe.agents
+    if settings.count is None:
+        return
+    engine = _engine_called(settings.engine)
+    _scheduler_of(recipe)
+    if hasattr(engine, "warm_up"):
+        engine.warm_up()
+
+
+def _scheduler_of(recipe: Recipe) -> Scheduler:
+    settings = recipe.agents
+    return Scheduler(
+        agents=settings.count or 1,
+        policy=settings.policy.name or "model",
+        alpha=settings.alpha,
+        beta=settings.beta,
+        prices=settings.prices,
+        seed=recipe.seed,
+        settings=settings.policy.settings,
+    )
+
+
+def _engine_called(name: str) -> Any:
+    known = [each.name for each in pkgutil.iter_modules(engines.__path__)]
+    names = [each for each in known if not each.startswith("_")]
+    if name not in names:
+        raise SettingError(f"there is no engine {name!r}{nearest(name, names)}")
+    return catalog.part_of(f"paceline.agents.engines.{name}")

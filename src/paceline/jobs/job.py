@@ -26,7 +26,7 @@ from paceline.jobs.assemble import (
     build_monitors,
     refuse_wrong_parts,
 )
-from paceline.jobs.crew import Crew
+from paceline.jobs.crew import Crew, prepare_agents, refuse_unfit
 from paceline.jobs.folder import choose_folder
 from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
 from paceline.jobs.measure import measured_on, public, rivals, validator
@@ -71,6 +71,7 @@ class Job:
     def __init__(self, request: Request) -> None:
         self.request, self.recipe = request, request.recipe
         refuse_wrong_parts(self.recipe)
+        prepare_agents(self.recipe)
         self.folder, self.goes_on = choose_folder(
             request.out, name_of(request.data), resume=request.resume
         )
@@ -85,6 +86,7 @@ class Job:
                 self._say(f"{self.folder.path} is finished already")
                 return Run(self.folder.path)
         material, prepared = self._material()
+        refuse_unfit(self.recipe, material.feed)
         self._refuse_other_data(material)
         self._seed()
         self.network_settings, network = self._network(material)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing as mp
 import sys
 from collections.abc import Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any, final
 
@@ -45,10 +46,17 @@ class Local:
     ) -> None:
         self._workshop, self._weights, self._buffers = workshop, weights, buffers
         self._threads, self._slow = threads, slow
-        forks = sys.platform != "win32"
-        self._context: Any = mp.get_context("forkserver" if forks else "spawn")
-        if forks:
-            self._context.set_forkserver_preload(_PRELOADED)
+        self._context = self.warm_up()
+
+    @staticmethod
+    def warm_up() -> Any:
+        """Starts the server that agents are forked from, which loads torch meanwhile."""
+        if sys.platform == "win32":
+            return mp.get_context("spawn")
+        context = mp.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOADED)
+        forkserver.ensure_running()
+        return context
 
     def close(self) -> None:
         """Has nothing to give back: agents leave when they are told."""

@@ -16,8 +16,7 @@ from paceline.agents.workshop import Workshop
 from paceline.core.errors import AgentsLost, SettingError
 from paceline.core.extras import need
 
-_CONNECT_SECONDS = 60.0
-_ADDRESS_SECONDS = 5
+_CONNECT_SECONDS = 180.0
 
 
 @final

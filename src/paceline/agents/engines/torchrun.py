@@ -55,13 +55,8 @@ class Torchrun:
         slow: tuple[float, ...] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        self.warm_up(environment)
         known = os.environ if environment is None else environment
-        missing = [name for name in _NEEDED if name not in known]
-        if missing:
-            raise SettingError(
-                f"--engine torchrun needs {', '.join(missing)}, which torchrun sets: start with"
-                " torchrun --nproc-per-node N -m paceline fit …"
-            )
         self.rank, self._ranks = int(known["RANK"]), int(known["WORLD_SIZE"])
         self._host = known["MASTER_ADDR"]
         self._store = distributed.TCPStore(  # type: ignore[attr-defined] # it is there
@@ -73,6 +68,17 @@ class Torchrun:
         self._workshop, self._threads, self._slow = workshop, threads, slow
         self._local = Local(workshop, weights, buffers, threads=threads, slow=slow)
         self._door: Door | None = None
+
+    @staticmethod
+    def warm_up(environment: Mapping[str, str] | None = None) -> None:
+        """Refuses to go on where torchrun did not start this process."""
+        known = os.environ if environment is None else environment
+        missing = [name for name in _NEEDED if name not in known]
+        if missing:
+            raise SettingError(
+                f"--engine torchrun needs {', '.join(missing)}, which torchrun sets: start with"
+                " torchrun --nproc-per-node N -m paceline fit …"
+            )
 
     def start(self, numbers: Sequence[int]) -> list[Member]:
         """Starts the first agent here and waits for the others.

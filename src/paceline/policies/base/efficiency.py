@@ -30,14 +30,14 @@ _BATCH_SHAPES: Final = (
     (1.0, 1.5, 0.5),
     (3.0, 1.0, 0.5),
 )
-_DRIFTS: Final = np.geomspace(1e-3, 4.4, 16)
-_SCALES: Final = np.geomspace(0.05, 40.0, 10)
+_DRIFTS: Final = np.geomspace(1e-3, 4.4, 21)
+_SCALES: Final = np.geomspace(0.05, 40.0, 12)
 
 # A law is forgotten at this rate, so that a slow drift is followed.
 _KEEP = 0.985
 # That the law changes at once, in any round.
 _HAZARD = 0.02
-_MOST_MOMENTS = 6
+_MOST_MOMENTS = 8
 _FLOAT: Final = np.float32
 _DEVIATION = 0.3
 _LEAST_DEVIATION, _MOST_DEVIATION = 0.1, 1.0
@@ -49,7 +49,7 @@ _ASTRAY = 1e-4
 class Efficiency:
     """A belief about ``log e(H, m)``, the statistical efficiency of each choice.
 
-    It weighs some eight thousand laws, products of one for the interval and one for the batch,
+    It weighs some twelve thousand laws, products of one for the interval and one for the batch,
     by ``exp(−Σ (y − log e)² / 2σ²)`` of what was observed since the law last changed. When
     that was is not known either: a few moments are kept, each with the probability of what
     came after it, and any round may begin a new law. The sums are all that is remembered, so
