@@ -182,9 +182,9 @@ def test_one_agent_is_not_many():
     [
         (8, 8, "every example was learnt from 8 times: 9 in all"),
         (1, 1, "every example was learnt from once: 9 in all"),
-        (1, 2, "every example was learnt from 1 or twice: 9 in all"),
+        (1, 2, "every example was learnt from 1 or 2 times: 9 in all"),
         (9, 11, "every example was learnt from 9 to 11 times: 9 in all"),
-        (0, 2, "no example was learnt from more than twice: 9 in all"),
+        (0, 2, "no example was learnt from more than 2 times: 9 in all"),
         (None, 2, ""),
     ],
 )

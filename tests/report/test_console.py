@@ -137,7 +137,7 @@ def test_a_level_beyond_its_bounds_is_drawn_at_them():
     with Console(file=Terminal(), clock=ManualClock()) as console:
         console.gauge("agent 1", 1.7)
         console.gauge("agent 2", -0.2)
-        assert [line.split("━")[-1].split()[0] for line in lanes_of(console)] == ["100", "0"]
+        assert [line.split(" %")[0].split()[-1] for line in lanes_of(console)] == ["100", "0"]
 
 
 def test_lanes_go_when_a_bar_is_full():

@@ -331,4 +331,4 @@ def _clipped(stretch: Stretch, happenings: Sequence[Happening]) -> Stretch:
 
 
 def _times(count: int) -> str:
-    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
+    return "once" if count == 1 else f"{count:,} times"
