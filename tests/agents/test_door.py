@@ -59,6 +59,13 @@ def test_nonsense_does_not_close_the_door(door, frame):
     assert door.wait_for(1, 20) is not None
 
 
+def test_one_who_says_nothing_keeps_nobody_out(door):
+    with socket.create_connection(door.address):
+        right = come(door)
+        right.send({"say": "hello", "number": 1})
+        assert door.wait_for(1, 20) is not None
+
+
 def test_a_request_is_kept_with_a_wire_to_answer_on(door):
     person = come(door)
     person.send({"say": "join", "agents": 2})

@@ -5,15 +5,22 @@ from __future__ import annotations
 import contextlib
 import queue
 import secrets
+import struct
 import threading
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import (
+    Connection,
+    Listener,
+    answer_challenge,
+    deliver_challenge,
+)
 from typing import Any, final
 
 from paceline.agents.wire import Wire
 from paceline.core.errors import SettingError
 
 Request = tuple[dict[str, Any], Wire]
+_NONSENSE = (OSError, EOFError, ValueError, LookupError, TypeError, struct.error)
 
 
 @final
@@ -37,7 +44,7 @@ class Door:
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.token = secrets.token_hex(16)
         try:
-            self._listener = Listener((host, port), authkey=self.token.encode())
+            self._listener = Listener((host, port))
         except OSError as error:
             raise SettingError(
                 f"agents cannot listen on {host}:{port}: {error.strerror}; choose another address"
@@ -65,8 +72,6 @@ class Door:
         while self._open:
             try:
                 connection = self._listener.accept()
-            except AuthenticationError:
-                continue
             except (OSError, EOFError):
                 if not self._open:
                     return
@@ -74,8 +79,11 @@ class Door:
             threading.Thread(target=self._greet, args=(connection,), daemon=True).start()
 
     def _greet(self, connection: Connection[Any, Any]) -> None:
-        wire = Wire(connection)
-        with contextlib.suppress(OSError, EOFError, ValueError, KeyError):
+        """In a thread of its own: who says nothing keeps nobody else out."""
+        wire, key = Wire(connection), self.token.encode()
+        with contextlib.suppress(AuthenticationError, *_NONSENSE):
+            deliver_challenge(connection, key)
+            answer_challenge(connection, key)
             said, _ = wire.receive()
             if said["say"] == "hello":
                 with self._news:

@@ -13,6 +13,7 @@ from paceline.agents.soundness import (
     expect_not_negative,
     expect_sound,
     price_of,
+    samples_of,
     seconds_of,
     terms_of,
 )
@@ -149,6 +150,7 @@ class Scheduler:
         *,
         communication_seconds: float = 0.0,
         progress: float = NAN,
+        samples: Sequence[int] | None = None,
     ) -> None:
         """Takes in what the last allocation took.
 
@@ -158,6 +160,7 @@ class Scheduler:
                 that is dead or will not be there in the next round. 0 says of a dead one that
                 it is back.
             communication_seconds: What the synchronisation took beside that, at least 0.
+            samples: What was really given to each, where that was not what was allocated.
             progress: Examples times their statistical efficiency; nan where it is not known.
 
         Raises:
@@ -171,6 +174,8 @@ class Scheduler:
         if progress <= 0 or progress == math.inf:
             raise SettingError(f"progress must be over 0, or nan where unknown, got {progress:g}")
         choice, seen = self._pending, self.reading
+        if samples is not None:
+            choice = replace(choice, samples=samples_of(samples, self.agents))
         self._agents = [
             replace(agent, samples=samples, seconds=time)
             for agent, samples, time in zip(self._agents, choice.samples, times, strict=True)

@@ -73,6 +73,15 @@ def seconds_of(seconds: Sequence[float], agents: int) -> list[float]:
     return times
 
 
+def samples_of(samples: Sequence[int], agents: int) -> tuple[int, ...]:
+    """What was given to each agent, once it is that."""
+    if len(samples) != agents or any(each < 0 for each in samples):
+        raise SettingError(
+            f"samples must be {agents} numbers, at least 0, one for each agent, got {list(samples)}"
+        )
+    return tuple(int(each) for each in samples)
+
+
 def expect_sound(decided: Assignment, seen: RoundReading, policy: str) -> None:
     """Refuses what a policy may not decide; theirs may come from outside.
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Any, Protocol, final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from paceline.agents.bench import settle, settle_buffers, trainable
 from paceline.agents.coverage import Coverage
 from paceline.agents.lanes import Lane, summary
 from paceline.agents.member import Member
 from paceline.agents.round import Outcome, Round
 from paceline.agents.scheduler import Scheduler
 from paceline.agents.workshop import Workshop
+from paceline.agents.writer import Bench, Writer
 from paceline.core.errors import AgentsLost, SettingError
 from paceline.train.alone import Draw
 
@@ -39,24 +38,6 @@ class Engine(Protocol):
 
 
 @final
-@dataclass(kw_only=True, slots=True)
-class Bench:
-    """The memory that the coordinator shares with local agents.
-
-    Args:
-        workshop: Says what lies where.
-    """
-
-    workshop: Workshop
-    weights: Tensor = field(init=False)
-    buffers: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.weights = self.workshop.parameters.memory()
-        self.buffers = self.workshop.buffers.memory()
-
-
-@final
 class Team:
     """Several agents that compute one gradient together.
 
@@ -71,6 +52,7 @@ class Team:
         engine: Starts agents.
         scheduler: Shares out the rows.
         min_agents: With fewer the training stops.
+        watch: The batch is shared equally, and only noted what the policy would have done.
         synchronised: Whether the model normalises over the batch.
         tell: Told what happens: name and detail.
         show: Called after each step.
@@ -78,6 +60,7 @@ class Team:
             stands in the gradients is the mean of what those changed.
 
     Attributes:
+        saved_seconds: What watching has shown that the policy would have saved.
         pieces: Always 1: an agent whose memory is full cuts up its own share.
         may_fail: Always: agents can be lost.
         steps: Gradients so far.
@@ -98,6 +81,7 @@ class Team:
         scheduler: Scheduler,
         *,
         min_agents: int = 1,
+        watch: bool = False,
         synchronised: bool = False,
         tell: Tell = lambda name, detail: None,
         show: Callable[[Team], None] = lambda team: None,
@@ -108,32 +92,17 @@ class Team:
         self.members: dict[int, Member] = {}
         self.lanes: tuple[Lane, ...] = ()
         self.coverage = Coverage(workshop.rows.examples)
-        self._bench, self._synchronised = bench, synchronised
+        self._synchronised = synchronised
         self._tell, self._show = tell, show
+        self._watch = watch
+        self.saved_seconds = 0.0
         self.steps, self.learning_rate = 0, learning_rate
         self._spent: dict[int, list[float]] = {}
         self._identity = 0
         self._unguarded = False
         self._started = 0
         self._leaving: set[int] = set()
-        self._on_bench = workshop.precision.device.type == "cpu"
-        self._settle()
-
-    def _settle(self) -> None:
-        layout, work = self.workshop.parameters, self.workshop
-        self._views = layout.views(self._bench.weights)
-        self._buffer_views = work.buffers.views(self._bench.buffers)
-        known = dict(self.model.named_parameters(remove_duplicate=False))
-        buffers = dict(self.model.named_buffers(remove_duplicate=False))
-        self._parameters = [known[spot.names[0]] for spot in layout.spots]
-        if self._on_bench:
-            settle(self.model, self._views, layout)
-            settle_buffers(self.model, self._buffer_views, work.buffers)
-            buffers = dict(self.model.named_buffers(remove_duplicate=False))
-        self._buffers = [buffers[spot.names[0]] for spot in work.buffers.spots]
-        self._total = torch.zeros_like(self._bench.weights)
-        self._gradients = layout.views(self._total)
-        self._learning = trainable(layout, self.model)
+        self._writer = Writer(model, workshop, bench)
 
     # --- who belongs to it
 
@@ -238,14 +207,14 @@ class Team:
             numbers: Of the batches.
             scale: What the loss is multiplied by before the backward pass.
         """
-        self._publish()
+        self._writer.publish()
         outcome, shares, began = None, {}, 0.0
         while outcome is None:
             self._let_go()
             self._need_enough()
             shares, began = self._shares(), time.perf_counter()
             outcome = self._round(numbers, scale, shares)
-        self._collect(outcome)
+        self._writer.collect(outcome, self.members)
         self._observe(shares, time.perf_counter() - began, len(numbers))
         self.steps += 1
         self._show(self)
@@ -256,6 +225,8 @@ class Team:
             if known.is_up and number not in self.members:
                 self.scheduler.leave(number - 1)
         given = self.scheduler.allocate_tasks(self.workshop.rows.batch_size)
+        if self._watch:
+            return _equal(sorted(self.members), self.workshop.rows.batch_size)
         return {number: given[number - 1] for number in sorted(self.members)}
 
     def _round(
@@ -267,7 +238,7 @@ class Team:
             identity=self._identity,
             numbers=numbers,
             rows=self.workshop.rows.batch_size,
-            payload=self._payload,
+            payload=self._writer.payload,
             scale=scale,
             learning_rate=self.learning_rate() if self.learning_rate else None,
             synchronised=self._synchronised,
@@ -289,40 +260,6 @@ class Team:
     def _full(self, member: Member, most: int) -> None:
         self._tell("out_of_memory", {"agent": member.number, "most": most})
 
-    def _payload(self) -> bytes:
-        return b"".join(
-            bytes(each.numpy().data) for each in (self._bench.weights, self._bench.buffers)
-        )
-
-    def _publish(self) -> None:
-        """Weights that do not lie on the bench are copied there."""
-        if self._on_bench:
-            return
-        for view, parameter in zip(self._views, self._parameters, strict=True):
-            view.copy_(parameter)
-        for view, buffer in zip(self._buffer_views, self._buffers, strict=True):
-            view.copy_(buffer)
-
-    def _collect(self, outcome: Outcome) -> None:
-        """Adds up what the agents left, always in the same order."""
-        layout = self.workshop.parameters
-        parts = [
-            layout.stretches(self.members[number].memories.gradient) for number in outcome.workers
-        ]
-        for at, total in enumerate(layout.stretches(self._total)):
-            total.copy_(parts[0][at])
-            for part in parts[1:]:
-                total.add_(part[at])
-            if total.is_floating_point():
-                total.div_(max(outcome.elements, 1))
-        for at in self._learning:
-            parameter, gradient = self._parameters[at], self._gradients[at]
-            touched = outcome.touched is None or at in outcome.touched
-            parameter.grad = gradient.to(parameter.device) if touched else None
-        after = self.members[outcome.workers[0]].memories.after
-        for mine, theirs in zip(self._buffers, self.workshop.buffers.views(after), strict=True):
-            mine.copy_(theirs)
-
     # --- what the scheduler is told
 
     def _observe(self, shares: Mapping[int, int], round_seconds: float, batches: int) -> None:
@@ -332,8 +269,11 @@ class Team:
         }
         slowest = max(value for value in seconds.values() if value == value)
         communication = max(0.0, round_seconds - slowest)
+        self._note_savings(slowest, batches)
         self.scheduler.observe(
-            [value / batches for value in seconds.values()], communication_seconds=communication
+            [value / batches for value in seconds.values()],
+            communication_seconds=communication,
+            samples=[shares.get(number, 0) for number in seconds],
         )
         self.lanes = tuple(
             Lane(
@@ -351,6 +291,12 @@ class Team:
             sums[0] += lane.compute_seconds
             sums[1] += lane.wait_seconds
             sums[2] += lane.communicate_seconds
+
+    def _note_savings(self, slowest: float, batches: int) -> None:
+        """What the policy would have saved, were it followed: as it thought itself."""
+        thought = self.scheduler.expected_seconds
+        if self._watch and thought and not any(math.isnan(each) for each in thought):
+            self.saved_seconds += slowest - batches * max(thought)
 
     def spent(self) -> dict[str, Any]:
         """What share of the time each agent computed, waited and communicated."""
@@ -392,6 +338,16 @@ class Team:
                 self.scheduler.join(agent=number - 1)
         self.coverage.load_state_dict(state["coverage"])
         self.steps = state["steps"]
+
+
+def _equal(numbers: Sequence[int], total: int) -> dict[int, int]:
+    """Shares that differ by one at most.
+
+    >>> _equal([1, 2, 4], 8)
+    {1: 3, 2: 3, 4: 2}
+    """
+    each, more = divmod(total, len(numbers))
+    return {number: each + (at < more) for at, number in enumerate(numbers)}
 
 
 def _farewell(member: Member) -> None:

@@ -22,7 +22,7 @@ COMMANDS = {
     "predict": "Predict with a trained run.",
     "compare": "Compare optimizers and controllers on DATA, with seeds, at equal budgets.",
     "agents": "Show the agents of a training that runs, let some join or leave.",
-    "policy": "Train the table of a learned controller.",
+    "policy": "Train a learned controller or scheduling policy.",
     "simulate": "Try scheduling policies on agents in simulated time.",
     "runs": "List runs and what they reached.",
     "why": "Tell why a run did what it did.",

@@ -18,8 +18,9 @@ from paceline.agents import engines
 from paceline.agents.lanes import Lanes, in_words
 from paceline.agents.outer import Outer
 from paceline.agents.scheduler import Scheduler
-from paceline.agents.team import Bench, Engine, Team
+from paceline.agents.team import Engine, Team
 from paceline.agents.workshop import Workshop
+from paceline.agents.writer import Bench
 from paceline.core import catalog
 from paceline.core.errors import SettingError, nearest
 from paceline.core.progress import Progress
@@ -117,6 +118,7 @@ class Crew:
             engine,
             _scheduler_of(self._recipe),
             min_agents=settings.min_agents,
+            watch=settings.watch,
             synchronised=any(isinstance(each, _BatchNorm) for each in self._network.modules()),
             tell=self._tell,
             show=self._show,
@@ -226,7 +228,13 @@ class Crew:
         self._desk.close()
         team.close()
         self._lanes.flush(team.steps)
-        detail = {"examples": team.coverage.summary(), "time": team.spent()}
+        detail: dict[str, Any] = {"examples": team.coverage.summary(), "time": team.spent()}
+        if self._recipe.agents.watch:
+            detail["would_have_saved_seconds"] = team.saved_seconds
+            self._progress.say(
+                f"watched only: the policy would have saved {team.saved_seconds:.1f} s of"
+                f" {self._record.elapsed():.1f} s"
+            )
         self._record.note("event", "agents", detail, source="agents", step=team.steps)
 
 

@@ -17,7 +17,7 @@ _REST_LOAD = 0.1
 # Rounds before a rest: when rests have helped, at first, and when they never do.
 _PATIENCE, _CONVINCED = (1, 3, 40), 4
 _CHANGE = 0.15
-_FIRST_LOAD, _LESS, _LEAST_LOAD = 0.8, 0.93, 0.35
+_FIRST_LOAD, _LESS, _LEAST_LOAD = 0.77, 0.93, 0.35
 _CLEAN, _MORE = 60, 0.01
 _GIVEN_UP, _MOST_GIVEN_UP = 60, 480
 _RESTING_SHARE = 0.75
