@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from paceline.agents.engines.local import Local
 from paceline.agents.scheduler import Scheduler
-from paceline.agents.team import Bench, Team
+from paceline.agents.team import Team
 from paceline.agents.workshop import Workshop
+from paceline.agents.writer import Bench
 from paceline.data.base.batches import Order, ResidentFeed
 from paceline.train.precision import Precision
 

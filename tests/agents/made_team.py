@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from paceline.agents.engines.local import Local
 from paceline.agents.scheduler import Scheduler
-from paceline.agents.team import Bench, Team
+from paceline.agents.team import Team
 from paceline.agents.workshop import Workshop
+from paceline.agents.writer import Bench
 from paceline.core.readings import Steer
 from paceline.data.base.batches import Numbers, Order, ResidentFeed, mixed
 from paceline.train.chance import begin_batch

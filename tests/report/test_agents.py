@@ -200,6 +200,18 @@ def test_the_last_count_of_the_examples_holds():
     assert agents_of(rows).line == "1 agent; every example was learnt from once: 10 in all"
 
 
+def test_what_watching_has_shown_is_told():
+    setting = row("setting", "fit", "recipe", detail={"agents": {"watch": True}})
+    ended = row("event", "agents", "agents", detail={"would_have_saved_seconds": 1.04})
+    told = "1 agent; watched only: the batch was shared equally"
+    assert agents_of([asked(1), setting]).line == told
+    assert agents_of([asked(1), setting, ended]).line == (
+        f"{told}, the policy would have saved 1.0 s"
+    )
+    acts = row("setting", "fit", "recipe", detail={"agents": {"watch": False}})
+    assert agents_of([asked(1), acts]).line == "1 agent"
+
+
 @pytest.mark.parametrize(
     ("name", "detail", "words"),
     [

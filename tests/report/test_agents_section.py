@@ -108,6 +108,17 @@ def test_that_agents_were_slowed_on_purpose_stands_above_all(made, tmp_path):
     assert said.index("Slowed on purpose") < said.index("What each agent does")
 
 
+def test_that_shares_were_only_watched_stands_above_all(made, tmp_path):
+    path = made.make_run(tmp_path / "run", readings=1)
+    made.add_agents(path, slow=())
+    with Ledger(path / "ledger.db") as ledger:
+        detail = {"would_have_saved_seconds": 3.24}
+        ledger.write("event", step=400, seconds=9, source="agents", name="agents", detail=detail)
+    said = " ".join(read(agents_section(read_ledger(path / "ledger.db"))).words)
+    assert "Watched only: the batch was shared equally, the policy would have saved 3.2 s." in said
+    assert "3, not acted on" in said
+
+
 def test_honest_agents_have_no_notice(made, tmp_path):
     found = section(made, tmp_path, slow=())
     assert found.found("p", "notice") == []

@@ -65,14 +65,29 @@ def test_other_events_are_no_decisions(tmp_path):
     assert explain(tmp_path) == []
 
 
-def test_seconds_that_are_no_numbers_are_told_as_they_are(tmp_path):
+def test_what_was_seen_of_agents_is_told_whatever_its_shape(tmp_path):
     with Ledger(tmp_path / "ledger.db") as ledger:
         for source, name, seen in (
             ("scheduler", "shares", {"agent 1": "dead"}),
             ("scheduler", "shares", 3),
-            ("fit", "agents", {"slow": "much"}),
+            ("fit", "agents", {"places": {"1": "process 7", "2": "process 8"}, "slow": []}),
+            ("fit", "agents", {"places": "here", "slow": "much"}),
         ):
             ledger.write(
                 "decision", step=1, seconds=1.0, source=source, name=name, detail={"seen": seen}
             )
-    assert [each.seen for each in explain(tmp_path)] == ["agent 1 dead", "3", "slow much"]
+    assert [each.seen for each in explain(tmp_path)] == [
+        "agent 1 dead",
+        "3",
+        "places agent 1 process 7, agent 2 process 8",
+        "slowed on purpose much",
+    ]
+
+
+def test_what_watching_has_shown_is_told(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        detail = {"would_have_saved_seconds": -0.5}
+        ledger.write("event", step=9, seconds=1.0, source="agents", name="agents", detail=detail)
+    assert [each.line for each in explain(tmp_path)] == [
+        "At step 9 (1.0 s) the agents went home: the policy would have cost 0.5 s."
+    ]

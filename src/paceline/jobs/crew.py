@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, final
 
@@ -32,6 +34,8 @@ from paceline.jobs.membership import Desk
 from paceline.jobs.record import Record
 from paceline.train.alone import Alone, Work
 from paceline.train.precision import Precision
+
+_WORTH_NOTING = 0.1
 
 
 @final
@@ -71,7 +75,8 @@ class Crew:
         self._material, self._network, self._recipe = material, network, recipe
         self._precision, self._record, self._progress = precision, record, progress
         self._team: Team | None = None
-        self._reason = ""
+        self._reasons: set[str] = set()
+        self._noted: tuple[int, ...] = ()
         self.feed: Feed = material.feed
         self.optimizer = self._optimizer()
         self.accumulate = recipe.loop.accumulate * recipe.agents.sync_interval
@@ -206,19 +211,30 @@ class Crew:
     def _show(self, team: Team) -> None:
         self._desk.answer()
         self._lanes.take(team.steps, team.lanes)
-        decided = team.scheduler.decisions
-        if decided is not None and decided.reason != self._reason:
-            self._reason = decided.reason
-            self._record.decide(
-                "shares",
-                list(decided.samples),
-                seen={f"agent {lane.number}": lane.compute_seconds for lane in team.lanes},
-                reason=decided.reason,
-                source="scheduler",
-                step=team.steps,
-            )
+        self._note_decision(team)
         for number, (busy, note) in in_words(team.lanes).items():
             self._progress.gauge(f"agent {number}", busy, note)
+
+    def _note_decision(self, team: Team) -> None:
+        """Writes down shares that are new for a reason not met before, or by a good part."""
+        decided = team.scheduler.decisions
+        if decided is None:
+            return
+        kind = re.sub(r"\d+", "", decided.reason)
+        pairs = zip_longest(decided.samples, self._noted, fillvalue=0)
+        moved = max(abs(new - old) for new, old in pairs) / max(1, sum(decided.samples))
+        if kind in self._reasons and moved < _WORTH_NOTING:
+            return
+        self._reasons.add(kind)
+        self._noted = decided.samples
+        self._record.decide(
+            "shares",
+            list(decided.samples),
+            seen={f"agent {lane.number}": lane.compute_seconds for lane in team.lanes},
+            reason=decided.reason,
+            source="scheduler",
+            step=team.steps,
+        )
 
     def close(self) -> None:
         """Sends the agents home, and writes down what they did."""

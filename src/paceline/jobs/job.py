@@ -69,7 +69,7 @@ class Job:
     """One run from data to report, in the order in which a person would do it."""
 
     def __init__(self, request: Request) -> None:
-        self.request, self.recipe = request, request.recipe
+        self.request, self.recipe, self.started = request, request.recipe, request.started
         refuse_wrong_parts(self.recipe)
         prepare_agents(self.recipe)
         self.folder, self.goes_on = choose_folder(
@@ -119,6 +119,7 @@ class Job:
         try:
             loop = self._loop(material, network, vault, crew)
             if self.goes_on and loop.resume():
+                self.started = loop.started
                 self._say(f"going on from step {loop.step}")
             stopped = self._run(loop)
         finally:
@@ -354,7 +355,7 @@ class Job:
     # --- words
 
     def _elapsed(self) -> float:
-        return self.request.clock.now() - self.request.started
+        return self.request.clock.now() - self.started
 
     def _say(self, line: str) -> None:
         self.request.progress.say(line)

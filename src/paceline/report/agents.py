@@ -81,12 +81,16 @@ class Agents:
         slowed: As it was asked for, one factor an agent; empty where nobody was slowed.
         examples: Counts of the examples at the end; empty before it.
         shares: The scheduler's decisions.
+        watched: Whether these were only noted, and the batch shared equally.
+        saved_seconds: What acting on them would have saved; nan where that is not known.
     """
 
     agents: tuple[Agent, ...]
     slowed: tuple[float, ...]
     examples: Mapping[str, int]
     shares: tuple[Entry, ...]
+    watched: bool
+    saved_seconds: float
 
     @property
     def happenings(self) -> list[Happening]:
@@ -110,6 +114,15 @@ class Agents:
         return listed(told)
 
     @property
+    def watched_in_words(self) -> str:
+        """What watching has shown; empty where the shares were acted on."""
+        if not self.watched:
+            return ""
+        told = "watched only: the batch was shared equally"
+        saved = saved_in_words(self.saved_seconds)
+        return f"{told}, {saved}" if saved else told
+
+    @property
     def line(self) -> str:
         """All of it in one line, for the console."""
         parts = [f"{len(self.agents)} agent{'s' if len(self.agents) != 1 else ''}"]
@@ -122,8 +135,8 @@ class Agents:
         for name, words in (("lost", "lost"), ("joined", "joined"), ("left", "gone")):
             count = sum(each.name == name for each in self.happenings)
             parts += [f"{count} {words}"] if count else []
-        told = examples_in_words(self.examples)
-        return "; ".join([*parts, *([told] if told else [])])
+        parts += [self.watched_in_words, examples_in_words(self.examples)]
+        return "; ".join(each for each in parts if each)
 
 
 def agents_of(entries: Iterable[Entry]) -> Agents | None:
@@ -142,7 +155,7 @@ def agents_of(entries: Iterable[Entry]) -> Agents | None:
     stretches = _stretches(readings, happenings)
     numbers = stretches.keys() | {each.agent for each in happenings} | set(_asked(asked))
     last = _last(rows)
-    examples = last.get("examples")
+    examples, saved = last.get("examples"), last.get("would_have_saved_seconds")
     return Agents(
         agents=tuple(
             Agent(
@@ -156,6 +169,8 @@ def agents_of(entries: Iterable[Entry]) -> Agents | None:
         slowed=slowed,
         examples=examples if isinstance(examples, Mapping) else {},
         shares=tuple(each for each in rows if is_shares(each)),
+        watched=saved is not None or any(_watches(each) for each in rows),
+        saved_seconds=saved if isinstance(saved, (int, float)) else math.nan,
     )
 
 
@@ -194,6 +209,17 @@ def examples_in_words(counts: Mapping[str, Any]) -> str:
         word = "or" if most == fewest + 1 else "to"
         told = f"every example was learnt from {fewest:,} {word} {_times(most)}"
     return f"{told}: {counted:,} in all"
+
+
+def saved_in_words(seconds: Any) -> str:
+    """What watching has shown of a policy; empty where that is not known.
+
+    >>> saved_in_words(1.04), saved_in_words(-2)
+    ('the policy would have saved 1.0 s', 'the policy would have cost 2.0 s')
+    """
+    if not is_finite(seconds):
+        return ""
+    return f"the policy would have {'saved' if seconds >= 0 else 'cost'} {abs(seconds):.1f} s"
 
 
 def shares_of(seconds: Sequence[float]) -> list[float]:
@@ -272,6 +298,11 @@ def _joined(group: Sequence[Stretch]) -> Stretch:
 def _asked(asked: Sequence[Entry]) -> range:
     count = asked[-1].detail.get("chosen") if asked else 0
     return range(1, min(count, 10_000) + 1) if isinstance(count, int) else range(0)
+
+
+def _watches(entry: Entry) -> bool:
+    settings = entry.detail.get("agents") if entry.kind == "setting" else None
+    return isinstance(settings, Mapping) and settings.get("watch") is True
 
 
 def _slowed(detail: Mapping[str, Any]) -> tuple[float, ...]:

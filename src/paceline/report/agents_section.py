@@ -37,6 +37,7 @@ def agents_section(entries: Iterable[Entry]) -> Html | None:
         "section",
         tag("h2", "Agents"),
         _slowed(crew),
+        _watched(crew),
         tag("div", figure(_time(crew, drawn)), figure(_samples(crew, drawn)), class_="curves")
         if drawn
         else tag("p", "The ledger holds no step of theirs yet.", class_="empty"),
@@ -44,7 +45,7 @@ def agents_section(entries: Iterable[Entry]) -> Html | None:
         _table(crew.agents[:_MOST_LANES]),
         _proof(crew),
         _happenings(crew.happenings),
-        _decisions(crew.shares),
+        _decisions(crew),
         class_="agents",
     )
 
@@ -55,6 +56,11 @@ def _slowed(crew: Agents) -> Html | None:
     told = tag("b", f"Slowed on purpose: {crew.slowed_in_words}.")
     rest = " The times show how the work is shared out, not how fast these agents are."
     return tag("p", told, rest, class_="notice")
+
+
+def _watched(crew: Agents) -> Html | None:
+    told = crew.watched_in_words
+    return tag("p", f"{told[0].upper()}{told[1:]}.", class_="notice") if told else None
 
 
 def _time(crew: Agents, drawn: tuple[Agent, ...]) -> Lanes:
@@ -146,22 +152,24 @@ def _happenings(happenings: Sequence[Happening]) -> Html | None:
     return join([tag("h3", caption), table(("step", "what"), rows, caption=caption, numeric=(0,))])
 
 
-def _decisions(decisions: Sequence[Entry]) -> Html | None:
+def _decisions(crew: Agents) -> Html | None:
+    decisions = crew.shares
     if not decisions:
         return None
     told = [explained(entry) for entry in _ends(decisions)]
     rows = [(f"{each.step:,}", tag("b", each.chosen), each.reason, each.seen) for each in told]
     left_out = len(decisions) - len(rows)
     note = f"{left_out:,} decisions in the middle are left out." if left_out else None
+    done = "not acted on" if crew.watched else "one for each new reason"
     shown = table(
         ("step", "samples", "why", "measured"),
         rows,
-        caption="The scheduler's decisions, one for each new reason",
+        caption=f"The scheduler's decisions, {done}",
         numeric=(0,),
     )
     return tag(
         "details",
-        tag("summary", f"The scheduler's decisions: {len(decisions):,}, one for each new reason"),
+        tag("summary", f"The scheduler's decisions: {len(decisions):,}, {done}"),
         shown,
         tag("p", note, class_="bars-note") if note else None,
         open="" if len(rows) <= 12 else None,

@@ -9,12 +9,13 @@ from typing import Any
 
 from paceline.core.duration import in_words as duration
 from paceline.core.ledger import Entry, read_ledger
-from paceline.report.agents import examples_in_words, is_shares
+from paceline.report.agents import examples_in_words, is_shares, saved_in_words
 from paceline.report.happenings import happening_of
 from paceline.report.measure import is_finite, number
 
 _MOST_SHOWN = 6
 _LONG_WORD = 32
+_AGENTS_WORDS = {"slow": "slowed on purpose"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,10 +85,13 @@ def happened(entry: Entry) -> str:
     told = happening_of(entry)
     if told is not None:
         return told.words
-    ended = (entry.kind, entry.source, entry.name) == ("event", "agents", "agents")
-    counts = entry.detail.get("examples") if ended else None
-    words = examples_in_words(counts) if isinstance(counts, Mapping) else ""
-    return f"the agents went home: {words}" if words else ""
+    if (entry.kind, entry.source, entry.name) != ("event", "agents", "agents"):
+        return ""
+    counts = entry.detail.get("examples")
+    proof = examples_in_words(counts) if isinstance(counts, Mapping) else ""
+    words = [proof, saved_in_words(entry.detail.get("would_have_saved_seconds"))]
+    said = "; ".join(each for each in words if each)
+    return f"the agents went home: {said}" if said else ""
 
 
 def explained(entry: Entry) -> Explained:
@@ -116,9 +120,12 @@ def _with_units(entry: Entry) -> Mapping[str, Any]:
         return detail
     if is_shares(entry):
         return detail | {"seen": {name: _seconds(each) for name, each in seen.items()}}
-    if entry.name == "agents" and isinstance(seen.get("slow"), list):
-        rest = {name: each for name, each in seen.items() if name != "slow"}
-        return detail | {"seen": rest | {"slowed on purpose": in_words(seen["slow"])}}
+    if entry.name == "agents":
+        told = {_AGENTS_WORDS.get(name, name): each for name, each in seen.items()}
+        places = told.pop("places", None)
+        if isinstance(places, Mapping):
+            told["places"] = [f"agent {at} {place}" for at, place in places.items()]
+        return detail | {"seen": told}
     return detail
 
 

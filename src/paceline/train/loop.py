@@ -130,6 +130,11 @@ class Loop:
             **{name: each for name, each in members.items() if name != "scaler"},
         )
 
+    @property
+    def started(self) -> float:
+        """What the clock would have said when the run began, had it never stood still."""
+        return self._started
+
     def resume(self) -> bool:
         """Goes back to the last good transaction on disk, if there is one."""
         snapshot, trouble = self._vault.read()
