@@ -34,11 +34,11 @@ from paceline.core.progress import Silence
 from paceline.data.base.batches import Order, ResidentFeed
 from paceline.jobs.assemble import build_beside, build_monitors
 from paceline.tasks.base import Classification
+from paceline.train.alone import Alone
 from paceline.train.budget import Allowance
 from paceline.train.loop import Loop, Plan
 from paceline.train.precision import Precision
 from paceline.train.transaction import Vault
-from paceline.train.alone import Alone
 from paceline.train.update import Updater
 
 BATCH, CLASSES, EXAMPLES = 64, 10, 2048

@@ -22,6 +22,7 @@ import json
 import os
 import random
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -303,6 +304,57 @@ def ray_train() -> dict[str, Any]:
         return found
 
 
+# --- torchft
+
+
+def torchft(python: str | None) -> dict[str, Any]:
+    """torchft with 2 replicas, one of which is killed; the other goes on."""
+    if python is None:
+        return {"why_not": "give --torchft the Python of an environment that has it"}
+    with tempfile.TemporaryDirectory() as name, socket.socket() as free:
+        folder = Path(name)
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        lighthouse = [
+            str(Path(python).with_name("torchft_lighthouse")),
+            *("--min_replicas", "1", "--quorum_tick_ms", "50", "--join_timeout_ms", "5000"),
+            *("--bind", f"127.0.0.1:{port}"),
+        ]
+        env = os.environ | {"LIGHTHOUSE": f"http://127.0.0.1:{port}", "LOGLEVEL": "ERROR"}
+        script = str(Path(__file__).with_name("torchft_rank.py"))
+        commands = [lighthouse, *([python, script, name, str(rank)] for rank in (0, 1))]
+        with (folder / "log").open("w") as log:
+            started = [
+                subprocess.Popen(each, stdout=log, stderr=log, env=env) for each in commands
+            ]
+            both = await_lines(
+                folder,
+                lambda line: line["life"] == 2,
+                FIRST_STEPS,
+                lambda: all(each.poll() is None for each in started),
+            )
+            if both is None:
+                said = (folder / "log").read_text(errors="replace").strip().splitlines()
+                found = {"why_not": said[-1] if said else "it took no step"}
+            else:
+                found = next_step_of_the_other(folder, started[2])
+        for each in started:
+            each.kill()
+            each.wait()
+        return found
+
+
+def next_step_of_the_other(folder: Path, victim: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Kills the second replica and waits for the first step of the other alone."""
+    at = time.time()
+    victim.kill()
+    after = await_lines(folder, lambda line: line["at"] > at and line["life"] == 1, 1, lambda: True)
+    if after is None:
+        return {"why_not": f"no step within {LIMIT_SECONDS:g} s after the kill"}
+    return {"kill_seconds": after[0]["at"] - at}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="few events, to see that it runs")
@@ -310,6 +362,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--as-rank-in", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--as-ray-driver", help=argparse.SUPPRESS)
+    parser.add_argument("--torchft", help="the Python of an environment that has torchft")
     parser.add_argument("--without", nargs="*", default=[], help="torchrun, ray_train, torchft")
     options = parser.parse_args()
     if options.as_rank_in:
@@ -331,7 +384,12 @@ def compare(options: argparse.Namespace) -> None:
     print("ours", found["random_kills"], flush=True)
     rivals: dict[str, Any] = {}
     if not options.smoke:
-        for name, measure in (("torchrun", torchrun), ("ray_train", ray_train)):
+        known = {
+            "torchrun": torchrun,
+            "ray_train": ray_train,
+            "torchft": lambda: torchft(options.torchft),
+        }
+        for name, measure in known.items():
             rivals[name] = {"why_not": "left out"} if name in options.without else measure()
             print(name, rivals[name], flush=True)
         write_result(__file__, {"pretended": True, "ours": found, "rivals": rivals})

@@ -23,9 +23,15 @@ from typing import Any
 import numpy as np
 from harness import write_result
 
-from paceline.agents.scenario import read_scenario
-from paceline.agents.simulator import Score, compare, run_oracle, run_policy, scheduler_for
-from paceline.agents.world import World
+from paceline.agents.simulation.scenario import read_scenario
+from paceline.agents.simulation.simulator import (
+    Score,
+    compare,
+    run_oracle,
+    run_policy,
+    scheduler_for,
+)
+from paceline.agents.simulation.world import World
 from paceline.core import catalog
 from paceline.core.errors import PacelineError
 

@@ -14,7 +14,14 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector
 
 from paceline.agents.bench import (
-    Layout, buffers_of, fill, fill_buffers, hollow, parameters_of, settle, settle_buffers,
+    Layout,
+    buffers_of,
+    fill,
+    fill_buffers,
+    hollow,
+    parameters_of,
+    settle,
+    settle_buffers,
     trainable,
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ class Listener:
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Short worlds and few tests: the same code in seconds."""
-    from paceline.agents.scenario import read_scenario
+    from paceline.agents.simulation.scenario import read_scenario
 
     made = policy_agents._environment
 

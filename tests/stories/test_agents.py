@@ -80,13 +80,13 @@ def ancestors(folder):
 
 
 def events(run):
-    ledger = Ledger(run / "ledger.db")
-    rows = [row for row in ledger.rows("event") if row.source == "agents"]
+    with Ledger(run / "ledger.db") as ledger:
+        rows = [row for row in ledger.read(kind="event") if row.source == "agents"]
     return [(row.name, row.detail) for row in rows]
 
 
 def test_an_agent_is_killed_then_ctrl_c_saves_and_resume_ends_it_with_nothing_lost(tmp_path):
-    words = ("--agents", 3, "--steps", 1500)
+    words = ("--agents", 3, "--steps", 800)
     training = Training(*words, "--slow", "1,1,2")
     training.read_until("training")
     os.kill(training.agent(2), signal.SIGKILL)
@@ -98,17 +98,17 @@ def test_an_agent_is_killed_then_ctrl_c_saves_and_resume_ends_it_with_nothing_lo
     assert "--resume" in "".join(training.said) and "Traceback" not in "".join(training.said)
     again = Training(*words, "--slow", "1,1,2", "--resume")
     code, found = again.end()
-    assert (code, found["steps"]) == (0, 1500), again.said
+    assert (code, found["steps"]) == (0, 800), again.said
     told = events(tmp_path / "run")
     assert [detail["agent"] for name, detail in told if name == "agent_lost"] == [2]
     examples = told[-1][1]["examples"]
     assert told[-1][0] == "agents"
-    assert examples["counted"] == 1500 * 64
+    assert examples["counted"] == 800 * 64
     assert examples["most"] - examples["fewest"] <= 1
 
 
 def test_below_the_least_number_it_saves_and_says_so_in_one_line(tmp_path):
-    words = ("--agents", 2, "--min-agents", 2, "--steps", 1500)
+    words = ("--agents", 2, "--min-agents", 2, "--steps", 800)
     training = Training(*words)
     training.read_until("training")
     os.kill(training.agent(1), signal.SIGKILL)
@@ -118,9 +118,9 @@ def test_below_the_least_number_it_saves_and_says_so_in_one_line(tmp_path):
     assert "1 agents are left and 2 are needed" in said[-1] and "Traceback" not in "".join(said)
     again = Training(*words, "--resume")
     code, found = again.end()
-    assert (code, found["steps"]) == (0, 1500), again.said
+    assert (code, found["steps"]) == (0, 800), again.said
     examples = events(tmp_path / "run")[-1][1]["examples"]
-    assert examples["counted"] == 1500 * 64 and examples["most"] - examples["fewest"] <= 1
+    assert examples["counted"] == 800 * 64 and examples["most"] - examples["fewest"] <= 1
 
 
 @pytest.mark.parametrize(

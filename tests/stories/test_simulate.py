@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from paceline.agents.scenario import shipped
+from paceline.agents.simulation.scenario import shipped
 from paceline.cli.main import run as command
 from paceline.core.errors import SettingError
 from paceline.jobs.simulate import simulate as run_simulation

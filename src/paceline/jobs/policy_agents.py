@@ -149,7 +149,9 @@ def _facts(name: str, found: TrainedAgents, seed: int) -> dict[str, Any]:
 
 
 def _environment(scenario: str) -> Any:
-    module = need("paceline.agents.environment", extra="rl", purpose="training a policy for agents")
+    module = need(
+        "paceline.agents.simulation.environment", extra="rl", purpose="training a policy for agents"
+    )
     return module.SchedulingEnv(scenario)
 
 

@@ -3,58 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from paceline.agents.scenario import Scenario, read_scenario
-from paceline.agents.simulator import (
-    Score,
+from paceline.agents.simulation.scenario import read_scenario
+from paceline.agents.simulation.simulator import (
     Tick,
-    Trace,
     compare,
     run_oracle,
     run_policy,
     scheduler_for,
 )
-from paceline.agents.world import World
+from paceline.agents.simulation.world import World
 from paceline.core import catalog
 from paceline.core.errors import SettingError
 from paceline.core.progress import Progress, Silence
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """A policy with its figures and what it did."""
-
-    policy: str
-    score: Score
-    trace: Trace
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Simulation:
-    """What a simulation gave.
-
-    Attributes:
-        name: As the scenario was asked for.
-        scenario: Its content.
-        agents: In the beginning.
-        rounds: That were done.
-        seed: Of all chance.
-        rows: One for each policy, in the order of asking.
-        oracle: What the oracle did.
-        html: The page, where one was asked for.
-    """
-
-    name: str
-    scenario: Scenario
-    agents: int
-    rounds: int
-    seed: int
-    rows: tuple[Row, ...]
-    oracle: Trace
-    html: Path | None = None
+from paceline.jobs.simulation import Row, Simulation
+from paceline.jobs.simulation_page import write_simulation_page
 
 
 def simulate(
@@ -108,8 +73,6 @@ def simulate(
         html=html,
     )
     if html is not None:
-        from paceline.jobs.simulation_page import write_simulation_page
-
         write_simulation_page(done, html)
     return done
 

@@ -7,18 +7,15 @@ import hashlib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paceline.agents.simulator import Trace
-from paceline.agents.speed_curves import Floats
+from paceline.agents.simulation.simulator import Trace
+from paceline.agents.simulation.speed_curves import Floats
 from paceline.core.files import write_atomically
+from paceline.jobs.simulation import Row, Simulation
 from paceline.report import comparison_chart as chart
 from paceline.report.markup import Html, table, tag
-
-if TYPE_CHECKING:
-    from paceline.jobs.simulate import Row, Simulation
 
 _POINTS = 300
 _REASONS = 200

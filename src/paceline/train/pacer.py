@@ -26,11 +26,11 @@ from paceline.train.layers import Layers
 from paceline.train.loader import LoaderStream
 from paceline.train.memory import Memory
 from paceline.train.pace import Pace, built, glimpse_of, nature
+from paceline.train.processes import everywhere
 from paceline.train.rates import Rates
 from paceline.train.replay import Replay
 from paceline.train.shortcut import Shortcut
 from paceline.train.stepping import Stepper, Update
-from paceline.train.team import everywhere
 
 Item = TypeVar("Item")
 _HINT = 1e-3

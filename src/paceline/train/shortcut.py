@@ -8,9 +8,9 @@ from typing import final
 from torch import Tensor
 
 from paceline.train.pace import Pace
+from paceline.train.processes import has_team
 from paceline.train.rates import Rates
 from paceline.train.stepping import Stepper, Update
-from paceline.train.team import has_team
 
 
 @final

@@ -7,9 +7,9 @@ from typing import final
 
 import numpy as np
 
-from paceline.agents.scenario import Reward
-from paceline.agents.speed_curves import Counts, Floats, Mask, SpeedCurves
-from paceline.agents.world import Truth, World
+from paceline.agents.simulation.scenario import Reward
+from paceline.agents.simulation.speed_curves import Counts, Floats, Mask, SpeedCurves
+from paceline.agents.simulation.world import Truth, World
 
 _DENSITIES = (0.0, 0.5, 1.0, 2.0)
 _MOST_SIZES = 24
@@ -59,7 +59,7 @@ class Oracle:
         load: Share of the round for which agents that can throttle may compute, over 0 and at
             most 1.
 
-    >>> from paceline.agents.scenario import read_scenario
+    >>> from paceline.agents.simulation.scenario import read_scenario
     >>> world = World(read_scenario("static"), agents=4, seed=0)
     >>> plan = Oracle(world).plan()
     >>> int(plan.samples.sum()) == world.total

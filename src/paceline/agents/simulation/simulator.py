@@ -8,11 +8,11 @@ from typing import Any, Protocol, final
 
 import numpy as np
 
-from paceline.agents.oracle import Oracle
-from paceline.agents.scenario import Scenario
 from paceline.agents.scheduler import Scheduler
-from paceline.agents.speed_curves import Floats
-from paceline.agents.world import Outcome, World
+from paceline.agents.simulation.oracle import Oracle
+from paceline.agents.simulation.scenario import Scenario
+from paceline.agents.simulation.speed_curves import Floats
+from paceline.agents.simulation.world import Outcome, World
 from paceline.core.clock import Clock, WallClock
 from paceline.core.errors import SettingError
 from paceline.core.rounds import NAN, Assignment

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from paceline.agents.fleet import counts_of, draw_fleet
-from paceline.agents.scenario import Scenario, read_scenario, scenario_from, shipped
+from paceline.agents.simulation.fleet import counts_of, draw_fleet
+from paceline.agents.simulation.scenario import Scenario, read_scenario, scenario_from, shipped
 from paceline.core.errors import SettingError
 from paceline.core.rounds import Choice
 

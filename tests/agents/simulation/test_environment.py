@@ -13,8 +13,8 @@ pytest.importorskip("gymnasium")
 
 from gymnasium.utils.env_checker import check_env
 
-from paceline.agents.environment import SchedulingEnv
-from paceline.agents.scenario import shipped
+from paceline.agents.simulation.environment import SchedulingEnv
+from paceline.agents.simulation.scenario import shipped
 from paceline.core.errors import SettingError
 
 STAY = np.int64(0)
@@ -84,7 +84,7 @@ def test_without_gymnasium_the_extra_is_named():
     code = (
         "import sys; sys.modules['gymnasium'] = None\n"
         "from paceline.core.errors import MissingExtra\n"
-        "try: import paceline.agents.environment\n"
+        "try: import paceline.agents.simulation.environment\n"
         "except MissingExtra as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

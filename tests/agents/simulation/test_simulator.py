@@ -10,12 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paceline.agents.laws import BATCH_FORMS, INTERVAL_FORMS, batch_efficiency, interval_efficiency
-from paceline.agents.oracle import Oracle, worth
-from paceline.agents.scenario import read_scenario, scenario_from, shipped
-from paceline.agents.simulator import LOADS, compare, rounds_to_adapt, run_oracle, run_policy
-from paceline.agents.speed_curves import SpeedCurves
-from paceline.agents.world import World
+from paceline.agents.simulation.laws import (
+    BATCH_FORMS,
+    INTERVAL_FORMS,
+    batch_efficiency,
+    interval_efficiency,
+)
+from paceline.agents.simulation.oracle import Oracle, worth
+from paceline.agents.simulation.scenario import read_scenario, scenario_from, shipped
+from paceline.agents.simulation.simulator import (
+    LOADS,
+    compare,
+    rounds_to_adapt,
+    run_oracle,
+    run_policy,
+)
+from paceline.agents.simulation.speed_curves import SpeedCurves
+from paceline.agents.simulation.world import World
 from paceline.core.clock import ManualClock
 from paceline.core.errors import SettingError
 from paceline.core.rounds import Assignment

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from paceline.agents.scenario import AgentClass, Heat, Scenario
-from paceline.agents.speed_curves import Counts, Floats
+from paceline.agents.simulation.scenario import AgentClass, Heat, Scenario
+from paceline.agents.simulation.speed_curves import Counts, Floats
 
 _SALT = 7_919
 

@@ -8,9 +8,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from paceline.agents.scenario import Scenario, read_scenario
-from paceline.agents.speed_curves import Counts
-from paceline.agents.world import Outcome, Truth, World
+from paceline.agents.simulation.scenario import Scenario, read_scenario
+from paceline.agents.simulation.speed_curves import Counts
+from paceline.agents.simulation.world import Outcome, Truth, World
 from paceline.core.errors import MissingExtra
 from paceline.core.rounds import AgentReading, RoundReading
 from paceline.policies.base.grid import MOVES, Grid

@@ -7,10 +7,10 @@ from typing import Any, final
 
 import numpy as np
 
-from paceline.agents.fleet import draw_fleet, drawn
-from paceline.agents.laws import batch_efficiency, interval_efficiency
-from paceline.agents.scenario import Scenario, Switch
-from paceline.agents.speed_curves import Counts, Floats, Mask, SpeedCurves
+from paceline.agents.simulation.fleet import draw_fleet, drawn
+from paceline.agents.simulation.laws import batch_efficiency, interval_efficiency
+from paceline.agents.simulation.scenario import Scenario, Switch
+from paceline.agents.simulation.speed_curves import Counts, Floats, Mask, SpeedCurves
 from paceline.core.errors import SettingError
 
 MOST_AGENTS = 100_000
@@ -46,7 +46,7 @@ class Truth:
     def communication(self, active: Any) -> Any:
         """``latency · log2(k) + exchange · (1 − 1/k)`` seconds for k agents; 0 for one.
 
-        >>> from paceline.agents.scenario import read_scenario
+        >>> from paceline.agents.simulation.scenario import read_scenario
         >>> world = World(read_scenario("slow_links"), agents=2)
         >>> truth = world.truth()
         >>> bool(truth.communication(2) == truth.latency + truth.exchange / 2)
@@ -115,7 +115,7 @@ class World:
     Raises:
         SettingError: A number is out of its range, or an event names an agent that is not there.
 
-    >>> from paceline.agents.scenario import read_scenario
+    >>> from paceline.agents.simulation.scenario import read_scenario
     >>> world = World(read_scenario("static"), agents=2, seed=1)
     >>> len(world.step((128, 128)).agent_seconds), world.round
     (2, 1)

@@ -1,0 +1,1 @@
+"""Agents in simulated time: scenarios, the world that they describe, and who knows it all."""
