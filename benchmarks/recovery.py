@@ -11,7 +11,7 @@ process (float64).
 
 Beside it, in the same run, 2 processes each: torchrun's elastic agent (gloo, a checkpoint after
 each step, kill -9 of one, the time to the first step after it), Ray Train (the same) and
-torchft, where they are installed; otherwise the reason is told.
+torchft (with timeouts of 1 s, as ours), where they are installed; otherwise the reason is told.
 """
 
 from __future__ import annotations
@@ -319,15 +319,13 @@ def torchft(python: str | None) -> dict[str, Any]:
         lighthouse = [
             str(Path(python).with_name("torchft_lighthouse")),
             *("--min_replicas", "1", "--quorum_tick_ms", "50", "--join_timeout_ms", "5000"),
-            *("--bind", f"127.0.0.1:{port}"),
+            *("--heartbeat_timeout_ms", "1000", "--bind", f"127.0.0.1:{port}"),
         ]
         env = os.environ | {"LIGHTHOUSE": f"http://127.0.0.1:{port}", "LOGLEVEL": "ERROR"}
         script = str(Path(__file__).with_name("torchft_rank.py"))
         commands = [lighthouse, *([python, script, name, str(rank)] for rank in (0, 1))]
         with (folder / "log").open("w") as log:
-            started = [
-                subprocess.Popen(each, stdout=log, stderr=log, env=env) for each in commands
-            ]
+            started = [subprocess.Popen(each, stdout=log, stderr=log, env=env) for each in commands]
             both = await_lines(
                 folder,
                 lambda line: line["life"] == 2,

@@ -95,8 +95,6 @@ def one_process(steps: int, batch: int) -> Tensor:
     optimizer = optimizer_of(model)
     for number in range(steps):
         batch_of_number = rows.pick(rows.rows(number))
-        work.gradient(
-            lambda at=(number, batch_of_number): at, 1, precision.scaler(), trial=False
-        )
+        work.gradient(lambda at=(number, batch_of_number): at, 1, precision.scaler(), trial=False)
         optimizer.step()
     return weights_of(model)

@@ -32,7 +32,7 @@ def main() -> None:
     model = torch.nn.Linear(16, 10)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     manager = Manager(
-        pg=ProcessGroupGloo(timeout=timedelta(seconds=5)),
+        pg=ProcessGroupGloo(timeout=timedelta(seconds=1)),
         min_replica_size=1,
         load_state_dict=model.load_state_dict,
         state_dict=model.state_dict,

@@ -72,7 +72,8 @@ def test_shares_see_the_whole_batch_in_both_directions(name, shares):
     inputs = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     whole, plain, models, grad = together(make, inputs, list(shares))
     torch.testing.assert_close(grad, plain.grad, rtol=0, atol=1e-12)
-    for mine, theirs in zip(whole.parameters(), zip(*(m.parameters() for m in models))):  # noqa: B905 # as long as the first
+    by_layer = list(zip(*(model.parameters() for model in models), strict=True))
+    for mine, theirs in zip(whole.parameters(), by_layer, strict=True):
         summed = torch.stack([each.grad for each in theirs]).sum(0)
         torch.testing.assert_close(summed, mine.grad, rtol=0, atol=1e-12)
     for model in models:  # every share tracks the same

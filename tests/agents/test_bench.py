@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from itertools import pairwise
 
 import made_team as made
 import pytest
@@ -35,9 +36,7 @@ def test_a_stretch_holds_what_torch_puts_into_one_vector(sizes):
     memory = layout.memory()
     for view, parameter in zip(layout.views(memory), parameters, strict=True):
         view.copy_(parameter.detach())
-    assert torch.equal(
-        parameters_to_vector(layout.views(memory)), parameters_to_vector(parameters)
-    )
+    assert torch.equal(parameters_to_vector(layout.views(memory)), parameters_to_vector(parameters))
     (flat,) = layout.stretches(memory)
     assert flat.sum().item() == pytest.approx(
         parameters_to_vector(parameters).sum().item(), abs=1e-5
@@ -51,7 +50,7 @@ def test_no_two_tensors_overlap_and_each_begins_on_a_cache_line(sizes):
     layout = Layout(tensors)
     ends = [(spot.start, spot.end) for spot in sorted(layout.spots, key=lambda spot: spot.start)]
     assert all(start % 64 == 0 for start, _ in ends)
-    assert all(end <= start for (_, end), (start, _) in zip(ends, ends[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(ends))
     assert layout.size >= ends[-1][1]
 
 
@@ -124,4 +123,5 @@ def test_the_fingerprint_tells_models_apart_by_name_shape_and_dtype():
 
 def test_a_model_without_buffers_has_memory_all_the_same():
     layout = Layout({})
-    assert layout.size == 0 and layout.memory().shape == (1,) and layout.views(layout.memory()) == []
+    assert layout.size == 0 and layout.memory().shape == (1,)
+    assert layout.views(layout.memory()) == []

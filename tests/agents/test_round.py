@@ -137,10 +137,7 @@ def test_rows_of_one_that_is_lost_go_to_the_others(broken, hurried):
     assert [number for number, _ in played.lost] == [2] and played.fakes[2].killed
     assert played.outcome.elements == 16 and played.outcome.workers == (1, 3)
     ranges = [
-        each
-        for at in (1, 3)
-        for order in played.fakes[at].orders
-        for each in order["ranges"]
+        each for at in (1, 3) for order in played.fakes[at].orders for each in order["ranges"]
     ]
     assert gap_in(ranges, [7], 16) == ""
     # what the others get beside their own is added to their gradient, not begun anew

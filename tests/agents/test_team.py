@@ -206,9 +206,11 @@ def test_a_slow_agent_gets_less_and_its_lane_tells_how_it_spent_the_step():
 
 
 def test_only_agents_that_are_there_can_leave():
-    with made.crew_of(made.Setting(), 2) as crew:
-        with pytest.raises(SettingError, match="there is no agent 7; there are: 1, 2"):
-            crew.team.leave(7)
+    with (
+        made.crew_of(made.Setting(), 2) as crew,
+        pytest.raises(SettingError, match="there is no agent 7; there are: 1, 2"),
+    ):
+        crew.team.leave(7)
 
 
 def test_one_with_other_data_is_refused():

@@ -21,6 +21,7 @@ from paceline.core.errors import SettingError
 from paceline.core.ledger import Ledger
 
 FAST = ("--no-baselines", "--set", "model.width=4")
+STEADY = ("--set", "controller.name=constant")  # no step is a trial, so each batch counts
 
 
 class Training:
@@ -86,7 +87,7 @@ def events(run):
 
 
 def test_an_agent_is_killed_then_ctrl_c_saves_and_resume_ends_it_with_nothing_lost(tmp_path):
-    words = ("--agents", 3, "--steps", 800)
+    words = ("--agents", 3, "--steps", 800, *STEADY)
     training = Training(*words, "--slow", "1,1,2")
     training.read_until("training")
     os.kill(training.agent(2), signal.SIGKILL)
@@ -108,7 +109,7 @@ def test_an_agent_is_killed_then_ctrl_c_saves_and_resume_ends_it_with_nothing_lo
 
 
 def test_below_the_least_number_it_saves_and_says_so_in_one_line(tmp_path):
-    words = ("--agents", 2, "--min-agents", 2, "--steps", 800)
+    words = ("--agents", 2, "--min-agents", 2, "--steps", 800, *STEADY)
     training = Training(*words)
     training.read_until("training")
     os.kill(training.agent(1), signal.SIGKILL)

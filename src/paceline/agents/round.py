@@ -78,6 +78,8 @@ class Round:
         self._replies: dict[int, list[dict[str, Any]]] = {}
         self._sums: dict[int, bytes] = {}
         self._broken = False
+        self._asked: dict[int, int] = {}  # orders that were not answered yet
+        self._void: dict[int, int] = {}  # answers that come, but count no more
 
     def run(self, shares: Mapping[int, int], expected: Mapping[int, float]) -> Outcome | None:
         """Does the step; None where it must be begun anew by those that are left.
@@ -97,16 +99,23 @@ class Round:
     # --- handing out
 
     def _hand_out(self, shares: Mapping[int, int], expected: Mapping[int, float]) -> None:
-        first = 0
+        first, plan = 0, []
         for number, count in shares.items():
             member = self._members[number]
             member.seconds, member.ranges = (0.0 if count == 0 else math.nan), []
             if count:
-                ranges = [(each, first, count) for each in self._numbers]
-                self._give(member, ranges, fresh=True, expected=expected.get(number, math.nan))
+                plan.append((member, [(each, first, count) for each in self._numbers]))
             first += count
+        for member, ranges in plan:
+            if member.number in self._members:
+                self._give(member, ranges, expected=expected.get(member.number, math.nan))
+            else:  # lost while it was to help another, before it had its own
+                self._share_again(ranges)
 
-    def _give(self, member: Member, ranges: list[Range], *, fresh: bool, expected: float) -> None:
+    def _give(self, member: Member, ranges: list[Range], *, expected: float) -> None:
+        """More work; the gradient begins at zero unless it holds something of this step."""
+        fresh = not (member.ranges or member.number in self._replies)
+        self._asked[member.number] = self._asked.get(member.number, 0) + 1
         pieces = [piece for each in ranges for piece in _cut(each, member.most)]
         member.ranges += pieces
         now = time.perf_counter()
@@ -152,9 +161,15 @@ class Round:
         if said["say"] == "sum":
             self._sums[member.number] = payload
             self._answer_sums()
+            return
+        if said["say"] not in ("full", "done"):
+            return
+        self._asked[member.number] -= 1
+        if self._void.get(member.number, 0):
+            self._void[member.number] -= 1
         elif said["say"] == "full":
             self._make_smaller(member)
-        elif said["say"] == "done":
+        else:
             self._finish(member, said, payload)
 
     def _finish(self, member: Member, said: dict[str, Any], payload: bytes) -> None:
@@ -209,6 +224,7 @@ class Round:
     def _make_smaller(self, member: Member) -> None:
         """A full memory: the same rows again in pieces of half the size."""
         again = self._taken_from(member)
+        self._void[member.number] = self._asked[member.number]
         largest = max(count for _, _, count in again)
         member.most = max(1, largest // 2)
         self._tell_full(member, member.most)
@@ -219,7 +235,7 @@ class Round:
         if self._synchronised:  # every agent must go through the layers equally often
             self._broken = True
             return
-        self._give(member, again, fresh=True, expected=math.nan)
+        self._give(member, again, expected=math.nan)
 
     def _taken_from(self, member: Member) -> list[Range]:
         """All that a member was given in this step: what it has brought back is void."""
@@ -230,16 +246,17 @@ class Round:
 
     def _share_again(self, ranges: list[Range]) -> None:
         """Rows of one that was lost go to the others, more to those that have more."""
-        helpers = list(self._members.values())
-        weights = np.array([1.0 + sum(r[2] for r in each.ranges) for each in helpers])
-        for number, first, count in ranges:
+        for number, first, count in ranges if self._members else ():
+            helpers = list(self._members.values())
+            weights = np.array([1.0 + sum(r[2] for r in each.ranges) for each in helpers])
             ends = np.floor(np.cumsum(weights) / weights.sum() * count + 0.5).astype(int)
             start = 0
             for member, end in zip(helpers, ends.tolist(), strict=True):
+                piece = (number, first + start, end - start)
                 if end > start and member.number in self._members:
-                    fresh = not (member.ranges or member.number in self._replies)
-                    piece = (number, first + start, end - start)
-                    self._give(member, [piece], fresh=fresh, expected=math.nan)
+                    self._give(member, [piece], expected=math.nan)
+                elif end > start:  # lost meanwhile
+                    self._share_again([piece])
                 start = end
 
     # --- the end

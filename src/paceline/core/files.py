@@ -41,8 +41,13 @@ def explained(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {path}: {_EXPLAINED[error.errno]}") from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Writes ``path`` whole or not at all: temporary file, fsync, rename, fsync of the folder.
+
+    Args:
+        path: Where to.
+        content: All of it.
+        mode: Who may read it.
 
     Raises:
         StorageError: The disk is full, read-only or otherwise unwilling.
@@ -54,16 +59,16 @@ def write_atomically(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            publish(Path(temporary), path)
+            publish(Path(temporary), path, mode=mode)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
 
 
-def publish(temporary: Path, path: Path) -> None:
+def publish(temporary: Path, path: Path, *, mode: int = 0o644) -> None:
     """Renames a finished, synced file into place and syncs the folder."""
-    os.chmod(temporary, 0o644)
+    os.chmod(temporary, mode)
     os.replace(temporary, path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

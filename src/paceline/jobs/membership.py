@@ -33,7 +33,7 @@ class Desk:
     def __init__(self, folder: Path, team: Team) -> None:
         self._door, self._team, self.file = Door(), team, folder / FILE
         known = {"address": list(self._door.address), "token": self._door.token}
-        write_atomically(self.file, json.dumps(known).encode())  # mode 0600
+        write_atomically(self.file, json.dumps(known).encode(), mode=0o600)
 
     def answer(self) -> None:
         """Answers everybody who has asked since the last time."""
