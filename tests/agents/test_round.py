@@ -46,7 +46,9 @@ class Fake:
             shares_memory=True,
             place="here",
         )
-        self.killed = False
+        self.killed, self.held = False, []
+        if answer is gone:
+            there.close()
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 
@@ -58,7 +60,9 @@ class Fake:
             while True:
                 order, _ = self.wire.receive()
                 self.orders.append(order)
+                self.held = [] if order["fresh"] else self.held  # as an agent's gradient does
                 for said in self.answer(self, order):
+                    self.held += said["ranges"] if said["say"] == "done" else []
                     self.wire.send(said)
         except (EOFError, OSError):
             self.wire.close()
@@ -71,6 +75,10 @@ def good(fake, order):
 def dies(fake, order):
     fake.wire.close()
     raise EOFError
+
+
+def gone(fake, order):
+    raise AssertionError("it was gone before it was asked")
 
 
 def hangs(fake, order):
@@ -245,6 +253,32 @@ def test_a_batch_that_was_not_shared_out_exactly_is_never_committed():
 
     with pytest.raises(RuntimeError, match="did not share the batch exactly: batch 7"):
         Played(cheats, good, shares=[2, 2])
+
+
+def moody(*moods):
+    """Answers each order by the next of its moods, and in the end is good."""
+    left = list(moods)
+    return lambda fake, order: (left.pop(0) if left else good)(fake, order)
+
+
+moods = st.lists(st.sampled_from([good, full_above(1), full_above(3), dies]), max_size=3)
+agents = st.builds(lambda some, mood: gone if some == 0 else moody(*mood), st.integers(0, 3), moods)
+
+
+@given(st.lists(st.tuples(agents, st.integers(0, 7)), min_size=1, max_size=5), st.integers(1, 2))
+@settings(max_examples=60, deadline=None)
+def test_whatever_breaks_each_row_is_in_exactly_one_gradient_or_nothing_comes_of_it(crew, batches):
+    shares = [share for _, share in crew]
+    if not sum(shares):
+        return
+    numbers = range(batches)
+    played = Played(*(agent for agent, _ in crew), shares=shares, numbers=numbers)
+    if played.outcome is None:
+        assert not played.members
+        return
+    held = [each for number in played.outcome.workers for each in played.fakes[number].held]
+    assert gap_in(held, numbers, sum(shares)) == ""
+    assert played.outcome.elements == sum(shares) * batches
 
 
 @given(st.integers(0, 5), st.integers(1, 30), st.none() | st.integers(1, 9))

@@ -89,12 +89,12 @@ class Round:
             expected: Seconds that each is thought to need; nan where nothing is known.
         """
         self._hand_out(shares, expected)
-        while self._pending():
+        while self._members and not self._broken:
+            if not self._pending():
+                return self._outcome(shares)
             self._hear(_LOOK_SECONDS)
             self._look_for_late()
-            if not self._members or self._broken:
-                return None
-        return self._outcome(shares)
+        return None
 
     # --- handing out
 

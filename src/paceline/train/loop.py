@@ -162,9 +162,10 @@ class Loop:
 
     def _one_step(self) -> None:
         plan, pace = self.plan, self.pace
-        steer = pace.go_on() if pace.goes_on else pace.decide(self._known())
+        calm = pace.goes_on
+        steer = pace.go_on() if calm else pace.decide(self._known())
         pieces = plan.updater.pieces
-        update = plan.updater.update(steer)
+        update = plan.updater.update(steer, calm=calm)
         for _ in range(SCALER_TRIES):
             if not update.scaler_skipped:  # the scaler halves its factor until it fits
                 break

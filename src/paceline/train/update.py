@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -68,8 +69,13 @@ class Updater:
         """Whether the batch was never changed, so that steps can be foretold."""
         return self.accumulate == self._given and self.spent == int(self.spent)
 
-    def update(self, steer: Steer) -> Update:
+    def update(self, steer: Steer, *, calm: bool = False) -> Update:
         """One update, on the batches and at the rate that were decided.
+
+        Args:
+            steer: What was decided.
+            calm: Whether it is one of several steps that were decided together: then less is
+                measured.
 
         Raises:
             AgentsLost: Too few agents are left; everything stands as before the update.
@@ -90,6 +96,10 @@ class Updater:
             self.replay.load_state_dict(before)
             raise
         self.spent += self.accumulate / self._given
+        if calm and not self.scaler.is_enabled() and math.isfinite(loss):
+            norm = self._stepper.pass_by()
+            if norm is not None:
+                return Update(loss=loss, gradient_norm=norm)
         return self._stepper.step(loss, self.scaler, measure=steer.measure)
 
     def state_dict(self) -> dict[str, Any]:
