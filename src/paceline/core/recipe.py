@@ -95,7 +95,15 @@ class AgentSettings(_Section):
     def _sound(self) -> Self:
         if any(each < 1 for each in self.slow):
             raise ValueError(f"slow: nobody can be faster than they are, got {self.slow}")
-        if self.count is not None and self.min_agents > self.count:
+        if self.count is None:
+            defaults = type(self).model_fields
+            given = [name for name, value in self if value != defaults[name].default]
+            if given:
+                raise ValueError(f"agents.{given[0]} needs agents.count: add --agents N")
+            return self
+        if len(self.slow) > self.count:
+            raise ValueError(f"slow names {len(self.slow)} agents, but there are {self.count}")
+        if self.min_agents > self.count:
             raise ValueError(f"min_agents is {self.min_agents}, but there are {self.count} agents")
         return self
 
