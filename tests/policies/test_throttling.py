@@ -23,7 +23,7 @@ def played(changes: list[float], *, grown: bool = False, bent: bool = False) -> 
 
 def test_an_agent_that_a_rest_helps_works_less_from_then_on() -> None:
     heat = played([1.1] + [0.0] * 11 + [-1.1])
-    assert heat.load.tolist() == [0.8, 1.0] and not heat.resting.any()
+    assert heat.load.tolist() == [0.77, 1.0] and not heat.resting.any()
 
 
 def test_an_agent_that_no_rest_helps_is_slower_for_good() -> None:
@@ -40,7 +40,7 @@ def test_more_work_may_show_a_bend_and_then_nobody_rests() -> None:
 
 def test_after_long_without_heat_a_little_more_is_tried() -> None:
     heat = played([1.1] + [0.0] * 11 + [-1.1] + [0.0] * 70)
-    assert heat.load[0] == pytest.approx(0.81)
+    assert heat.load[0] == pytest.approx(0.78)
 
 
 def test_a_load_that_was_too_much_is_not_tried_again() -> None:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # What benchmarks share, and the search for the reference, which takes hours and has no small form.
-SHARED = {"harness", "faults", "workloads", "lr_reference"}
+SHARED = {"harness", "faults", "workloads", "lr_reference", "teams", "torchft_rank"}
 BENCHMARKS = sorted(file for file in (ROOT / "benchmarks").glob("*.py") if file.stem not in SHARED)
 # The number after these words, and from where to where it must lie.
 PRINTED = {

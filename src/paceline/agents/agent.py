@@ -80,6 +80,7 @@ class Agent:
         self._callable = torch.compile(self._model) if workshop.compiles else self._model
         self._generator = torch.Generator(device=device)
         self._touched: set[int] = set()
+        self._rows = workshop.rows_of(number)
         self._next: tuple[dict[str, Any], bytes] | None = None
         self._parameters = list(self._distinct())
         self._gradients = workshop.parameters.views(memories.gradient)
@@ -96,7 +97,7 @@ class Agent:
         """Notes which parameters get a gradient at all."""
         for at, parameter in enumerate(self._parameters):
             if parameter.requires_grad:
-                parameter.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                parameter.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call] # torch
                     lambda _, at=at: self._touched.add(at)
                 )
 
@@ -153,6 +154,8 @@ class Agent:
             if not is_out_of_memory(error):
                 raise
             return {"say": "full", "id": assignment["id"], "why": str(error).splitlines()[0]}
+        if self.workshop.shards is not None:
+            total, weight = self._weighted_by_shard(total, weight)
         self._leave_outcome()
         rows = sum(count for _, _, count in assignment["ranges"])
         self._pretend(rows, time.perf_counter() - began - self._waited)
@@ -239,15 +242,25 @@ class Agent:
 
     def _examples(self, number: int, first: int, count: int) -> tuple[tuple[Tensor, ...], Tensor]:
         work, device = self.workshop, self.workshop.precision.device
-        rows = work.rows.rows(number)
+        rows = self._rows.rows(number)
         chosen = slice(first, first + count)
         if work.augment is None:
-            batch = work.rows.pick(rows[chosen])
+            batch = self._rows.pick(rows[chosen])
             return tuple(part.to(device) for part in batch.inputs), batch.targets.to(device)
-        batch = work.rows.pick(rows)  # chance is drawn for all, so that shares change nothing
+        batch = self._rows.pick(rows)  # chance is drawn for all, so that shares change nothing
         chance = self._generator.manual_seed(mixed(work.seed, number))
         varied = work.augment(tuple(part.to(device) for part in batch.inputs), chance)
         return tuple(part[chosen] for part in varied), batch.targets[chosen].to(device)
+
+    def _weighted_by_shard(self, total: float, weight: int) -> tuple[float, int]:
+        """The mean over its rows counts as much as its shard is large, however many they were."""
+        own = self._rows.examples
+        for at, learns in enumerate(self.workshop.trained):
+            gradient = self._parameters[at].grad
+            place = self._gradients[at] if gradient is None else gradient
+            if learns and place.is_floating_point():
+                place.mul_(own / max(weight, 1))
+        return total * own / max(weight, 1), own
 
     def _leave_outcome(self) -> None:
         for parameter, view in zip(self._parameters, self._gradients, strict=True):

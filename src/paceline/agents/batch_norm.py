@@ -34,7 +34,7 @@ def synchronise(model: nn.Module, exchange: Exchange) -> bool:
     """
     layers = [each for each in model.modules() if isinstance(each, _BatchNorm)]
     for layer in layers:
-        layer.forward = _Whole(layer, exchange)  # type: ignore[method-assign]
+        layer.forward = _Whole(layer, exchange)  # type: ignore[method-assign] # of one layer
     return bool(layers)
 
 

@@ -60,7 +60,7 @@ class Outer(Optimizer):
         super().__init__(list(parameters), defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override] # torch overloads it
         """Moves the weights by what stands in their gradients."""
         for group in self.param_groups:
             rate, momentum = group["outer_rate"], group["momentum"]

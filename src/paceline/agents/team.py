@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 from typing import Any, Protocol, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from paceline.agents.coverage import Coverage
 from paceline.agents.lanes import Lane, summary
@@ -92,7 +92,8 @@ class Team:
         self.members: dict[int, Member] = {}
         self.lanes: tuple[Lane, ...] = ()
         self.coverage = Coverage(workshop.rows.examples)
-        self._synchronised = synchronised
+        self._synchronised = synchronised or workshop.shards is not None
+        self._given: dict[int, int] = {}
         self._tell, self._show = tell, show
         self._watch = watch
         self.saved_seconds = 0.0
@@ -116,7 +117,12 @@ class Team:
         self._need_enough()
 
     def join(self, *, price: float = 1.0) -> int:
-        """Starts one more agent; gives its number."""
+        """Starts one more agent; gives its number.
+
+        Raises:
+            SettingError: All have data of their own, and there is none for another.
+        """
+        self.workshop.rows_of(self._started + 1)
         self.scheduler.join(price=price)
         (member,) = self._begin(1)
         self._await_ready([member])
@@ -196,7 +202,7 @@ class Team:
         loss = self.work_on(numbers, scaler.get_scale() if scaler.is_enabled() else 1.0)
         if not trial:
             for number in numbers:
-                self.coverage.commit(self.workshop.rows.rows(number))
+                self.coverage.commit(self._learnt_from(number))
         return loss
 
     @torch.no_grad()
@@ -215,10 +221,22 @@ class Team:
             shares, began = self._shares(), time.perf_counter()
             outcome = self._round(numbers, scale, shares)
         self._writer.collect(outcome, self.members)
+        self._given = shares
         self._observe(shares, time.perf_counter() - began, len(numbers))
         self.steps += 1
         self._show(self)
         return outcome.loss / max(outcome.elements, 1)
+
+    def _learnt_from(self, number: int) -> Tensor:
+        """The examples of a batch; where agents have their own, those that each gave."""
+        if self.workshop.shards is None:
+            return self.workshop.rows.rows(number)
+        first, parts = 0, []
+        for agent, count in self._given.items():
+            rows = self.workshop.rows_of(agent).rows(number)
+            parts.append(rows[first : first + count])
+            first += count
+        return torch.cat(parts)
 
     def _shares(self) -> dict[int, int]:
         for number, known in enumerate(self.scheduler.reading.agents, 1):

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from paceline.agents.bench import Layout, buffers_of, hollow, parameters_of, trainable
 from paceline.agents.local_steps import MakeOptimizer
-from paceline.data.base import Batch
+from paceline.agents.shards import Shards
+from paceline.data.base.rows import Pickable
 from paceline.train.alone import Augment, Loss
 from paceline.train.precision import Precision
-
-
-class Rows(Protocol):
-    """Examples that every agent can get at, in an order that follows from a seed."""
-
-    batch_size: int
-    examples: int
-
-    def rows(self, number: int) -> Tensor:
-        """Which examples make the batch of a number: int64 [batch_size]."""
-
-    def pick(self, rows: Tensor) -> Batch:
-        """Some examples as a batch."""
 
 
 @final
@@ -46,6 +34,7 @@ class Workshop:
         compiles: Whether the model is compiled.
         seed: Of everything that is drawn, together with the number of the batch.
         fingerprint: Of the data.
+        shards: The examples of each agent, where all have some of their own.
         make_optimizer: Makes each agent's own optimizer, where they take local steps.
     """
 
@@ -54,7 +43,7 @@ class Workshop:
     buffers: Layout
     trained: tuple[bool, ...]
     loss: Loss
-    rows: Rows
+    rows: Pickable
     augment: Augment | None
     precision: Precision
     channels_last: bool
@@ -62,6 +51,7 @@ class Workshop:
     seed: int
     fingerprint: str = ""
     make_optimizer: MakeOptimizer | None = None
+    shards: Shards | None = None
 
     @classmethod
     def of(cls, model: nn.Module, **rest: Any) -> Workshop:
@@ -75,6 +65,14 @@ class Workshop:
             trained=tuple(at in learns for at in range(len(parameters.spots))),
             **rest,
         )
+
+    def rows_of(self, agent: int) -> Pickable:
+        """What an agent learns from, by its number.
+
+        Raises:
+            SettingError: All have data of their own, and it has none.
+        """
+        return self.rows if self.shards is None else self.shards.of(agent)
 
     @property
     def identity(self) -> dict[str, str]:

@@ -79,6 +79,9 @@ class AgentSettings(_Section):
     alpha: float = Field(default=1.0, ge=0, description="what time counts in the reward")
     beta: float = Field(default=0.0, ge=0, description="what resources count in the reward")
     prices: tuple[float, ...] | None = Field(default=None, description="of a second of each agent")
+    shards: Literal["random", "labels"] | None = Field(
+        default=None, description="each agent learns from a part of its own; to experiment"
+    )
     sync_interval: int = Field(
         default=1, ge=1, description="local steps between two synchronisations; 1 is exact"
     )

@@ -20,6 +20,7 @@ from paceline.agents import engines
 from paceline.agents.lanes import Lanes, in_words
 from paceline.agents.outer import Outer
 from paceline.agents.scheduler import Scheduler
+from paceline.agents.shards import Shards, divided
 from paceline.agents.team import Engine, Team
 from paceline.agents.workshop import Workshop
 from paceline.agents.writer import Bench
@@ -109,6 +110,7 @@ class Crew:
             compiles=loop.compile,
             seed=self._recipe.seed,
             fingerprint=str(self._material.facts["fingerprint"]),
+            shards=self._shards(count),
             make_optimizer=self._inner() if settings.sync_interval > 1 else None,
         )
         bench = Bench(workshop=workshop)
@@ -140,6 +142,21 @@ class Crew:
         self._say_who(team)
         self.feed = Numbers(examples=self.feed.examples, batch_size=self.feed.batch_size)
         return team
+
+    def _shards(self, count: int) -> Shards | None:
+        """The examples of each agent, where they are divided among them for good."""
+        how, owners = self._recipe.agents.shards, self._material.owners
+        if how is not None:
+            targets = getattr(self.feed, "targets", None)
+            if targets is None:
+                raise SettingError("agents.shards needs data that lie in memory")
+            parts = divided(targets, count, how, self._recipe.seed)
+        elif owners is not None:
+            parts = [torch.nonzero(owners == agent).flatten() for agent in range(count)]
+        else:
+            return None
+        rows: Any = self.feed  # one that can be picked from, as was made sure of
+        return Shards(rows, parts, self._recipe.seed)
 
     def _inner(self) -> Callable[[nn.Module], Optimizer]:
         return partial(build_optimizer, settings=self._settings_of_optimizer())
@@ -254,7 +271,7 @@ class Crew:
         self._record.note("event", "agents", detail, source="agents", step=team.steps)
 
 
-def refuse_unfit(recipe: Recipe, feed: Feed) -> None:
+def refuse_unfit(recipe: Recipe, feed: Feed, owners: torch.Tensor | None = None) -> None:
     """Refuses agents that have nothing to share.
 
     Raises:
@@ -263,10 +280,16 @@ def refuse_unfit(recipe: Recipe, feed: Feed) -> None:
     """
     count = recipe.agents.count
     if count is None:
+        if owners is not None:
+            raise SettingError("a list of datasets is one for each agent: say agents=…, too")
         return
     if not hasattr(feed, "pick"):
         raise SettingError(
             "agents cannot share out a DataLoader of your own; give its dataset instead"
+        )
+    if owners is not None and count != int(owners.max()) + 1:
+        raise SettingError(
+            f"there are {int(owners.max()) + 1} datasets, one for each agent, but {count} agents"
         )
     if count > feed.batch_size:
         raise SettingError(

@@ -90,7 +90,7 @@ def fit(
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise SystemExit(1)  # an agent that runs the script again: it lacks the usual guard
-    overrides: dict[str, Any] = dict(settings or {}) | {
+    named = {
         "target": target,
         "task.name": task,
         "model.name": model if isinstance(model, str) else None,
@@ -103,6 +103,8 @@ def fit(
         "loop.device": device,
         "agents.count": agents,
     }
+    overrides: dict[str, Any] = dict(settings or {})
+    overrides |= {name: value for name, value in named.items() if value is not None}
     clock = clock or WallClock()
     request = Request(
         data=data,

@@ -86,7 +86,7 @@ class Job:
                 self._say(f"{self.folder.path} is finished already")
                 return Run(self.folder.path)
         material, prepared = self._material()
-        refuse_unfit(self.recipe, material.feed)
+        refuse_unfit(self.recipe, material.feed, material.owners)
         self._refuse_other_data(material)
         self._seed()
         self.network_settings, network = self._network(material)

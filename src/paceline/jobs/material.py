@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from paceline.core.errors import DataError, SettingError
 from paceline.core.recipe import Recipe
@@ -33,6 +33,8 @@ class Material:
         task: Encodes new examples; None where the data are a person's own datasets.
         signature: For building a model; None likewise.
         defaults: ``batch_size``, ``epochs``, ``optimizer``, as a task gives them.
+        owners: Which agent each training example belongs to, from 0: int64 [examples]; None
+            where they are everybody's.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Material:
     facts: dict[str, Any]
     notes: tuple[str, ...]
     defaults: Mapping[str, Any]
+    owners: Tensor | None = None
 
 
 def from_prepared(
@@ -85,7 +88,9 @@ def _augmenting(task: Task) -> Augment | None:
 
 
 def is_own(data: Any) -> bool:
-    """Whether data are a dataset or a loader of a person's own."""
+    """Whether data are a dataset or loader of a person's own, or a list: one for each agent."""
+    if isinstance(data, list):
+        return bool(data) and all(isinstance(each, Dataset) for each in data)
     return isinstance(data, (Dataset, DataLoader))
 
 
@@ -110,6 +115,12 @@ def from_own(
     if model is None:
         raise DataError("a dataset or loader of your own needs model=, the network to train")
     notes: tuple[str, ...] = ()
+    owners = None
+    if isinstance(data, list):
+        ends = np.cumsum([_length(each) for each in data])
+        data = ConcatDataset(data)
+    else:
+        ends = None
     if isinstance(data, DataLoader):
         feed: Feed = LoaderFeed(data, seed=recipe.seed, device=device)
         residence, train = "from your loader", feed.examples
@@ -117,6 +128,8 @@ def from_own(
             notes = ("there is no validation=: the last weights are the result",)
     else:
         data, validation, test = _divided(data, validation, test, recipe)
+        if ends is not None:
+            owners = torch.from_numpy(np.searchsorted(ends, data.indices, side="right"))
         train = _length(data)
         size = min(recipe.data.batch_size or _default_batch(train), train)
         order = Order(examples=train, batch_size=size, seed=recipe.seed)
@@ -146,12 +159,13 @@ def from_own(
             "batch_size": feed.batch_size,
             "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 1e-2},
         },
+        owners=owners,
     )
 
 
 def _divided(
     data: Dataset[Any], validation: Any, test: Any, recipe: Recipe
-) -> tuple[Dataset[Any], Any, Any]:
+) -> tuple[Subset[Any], Any, Any]:
     count = _length(data)
     if count < 1:
         raise DataError("the dataset is empty; at least three examples are needed")
@@ -170,7 +184,7 @@ def _divided(
         corpus, "regression", seed=recipe.seed, validation=shares.validation, test=shares.test
     )
 
-    def subset(part: Examples) -> Dataset[Any] | None:
+    def subset(part: Examples) -> Subset[Any] | None:
         return Subset(data, part.inputs[0].tolist()) if len(part) else None
 
     train = subset(parts.train)

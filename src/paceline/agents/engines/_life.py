@@ -6,7 +6,6 @@ import os
 import signal
 
 import torch
-from setproctitle import setproctitle
 
 from paceline.agents.agent import Agent, Memories
 from paceline.agents.wire import Wire
@@ -23,6 +22,8 @@ def live(
     slow: float,
 ) -> None:
     """Works for the coordinator at the other end of a wire until it says goodbye or is gone."""
+    from setproctitle import setproctitle  # only an agent's process needs it
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides when to stop
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     setproctitle(f"paceline agent {number}")

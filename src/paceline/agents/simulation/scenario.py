@@ -86,7 +86,10 @@ class Reward(_Section):
 
 @final
 class Link(_Section):
-    """What a synchronisation of k agents costs: ``latency · log2(k) + size / bandwidth · (1 − 1/k)``."""  # noqa: E501 - one formula
+    """What a synchronisation costs.
+
+    Of k agents: ``latency · log2(k) + size / bandwidth · (1 - 1/k)``.
+    """
 
     latency_seconds: AtLeastZero = (0.0, 0.0)
     megabytes: float = Field(default=0.0, ge=0, description="of all weights")

@@ -99,6 +99,11 @@ class ResidentFeed:
         self._index += 1
         return self.pick(self._order.rows(self._index - 1))
 
+    @property
+    def targets(self) -> Tensor:
+        """Of all examples [n]."""
+        return self._targets
+
     def rows(self, number: int) -> Tensor:
         """Row numbers of a batch: int64 [batch_size]."""
         return self._order.rows(number)

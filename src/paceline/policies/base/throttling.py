@@ -48,7 +48,7 @@ class Throttling:
 
     An agent that became slower at once may be slower for good, or hot. After a few rounds it
     rests; when it is as fast as before after that, it was hot, and from then on it works only
-    for a share of the round: ``load``, 0.8 at first, less each time that it gets hot again.
+    for a share of the round: ``load``, 0.77 at first, less each time that it gets hot again.
     After 60 rounds without that one agent tries a little more, and the others follow it, below
     what made any of them hot: a hot agent costs the whole team a round. When two
     rests, a short and a long one, do not help it is slower for good, and rests no more for a
@@ -63,7 +63,7 @@ class Throttling:
     >>> for change in [1.1] + [0.0] * 11 + [-1.1]:
     ...     heat.learn(np.array([change]), yes, np.array([0.2]), no, no)
     >>> heat.load.tolist()
-    [0.8]
+    [0.77]
 
     Reference:
         Chiu & Jain, Analysis of the increase and decrease algorithms for congestion avoidance

@@ -1,0 +1,135 @@
+"""Data that cannot move: each agent learns from examples of its own."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import made_team as made
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+import paceline
+from paceline.agents.engines.local import Local
+from paceline.agents.scheduler import Scheduler
+from paceline.agents.shards import Shards, divided
+from paceline.agents.team import Team
+from paceline.agents.writer import Bench
+from paceline.core.errors import SettingError
+
+PARTS = [torch.arange(0, 70), torch.arange(70, 100)]
+
+
+def _numbered(step: int) -> Any:
+    return step, None
+
+
+def by_hand(shards: Shards, shares: list[int], steps: int) -> tuple[Tensor, Tensor]:
+    """The mean of the agents' mean gradients, weighted by the sizes of their shards."""
+    setting = made.Setting()
+    model = setting.model()
+    optimizer = setting.optimizer(model.parameters())
+    counts = torch.zeros(made.EXAMPLES, dtype=torch.int64)
+    sizes = [shards.of(number).examples for number in (1, 2)]
+    for step in range(steps):
+        optimizer.zero_grad()
+        first = 0
+        for number, (share, size) in enumerate(zip(shares, sizes, strict=True), 1):
+            rows = shards.of(number).rows(step)[first : first + share]
+            counts += torch.bincount(rows, minlength=made.EXAMPLES)
+            batch = shards.of(number).pick(rows)
+            loss = setting.loss(model(*batch.inputs), batch.targets)
+            (loss * size / sum(sizes)).backward()
+            first += share
+        optimizer.step()
+    return made.everything(model), counts
+
+
+def test_each_counts_as_much_as_its_shard_is_large_however_fast_it_is() -> None:
+    setting, shares, steps = made.Setting(), [6, 18], 10
+    model = setting.model()
+    shards = Shards(setting.feed(), PARTS, seed=5)
+    work = made.workshop_of(setting, model, shards=shards)
+    bench = Bench(workshop=work)
+    team = Team(
+        model,
+        work,
+        bench,
+        Local(work, bench.weights, bench.buffers, threads=1),
+        Scheduler(agents=2, policy="fixed", settings={"shares": [1.0, 3.0]}),
+    )
+    optimizer = setting.optimizer(model.parameters())
+    scaler = work.precision.scaler()
+    try:
+        team.start(2)
+        for step in range(steps):
+            team.gradient(partial(_numbered, step), 1, scaler, trial=False)
+            optimizer.step()
+        with pytest.raises(SettingError, match="agent 3 has no data of its own: there are 2"):
+            team.join()
+    finally:
+        team.close()
+    weights, counts = by_hand(shards, shares, steps)
+    assert made.apart(made.everything(model), weights) < 1e-12
+    assert team.coverage.counts.tolist() == counts.tolist()
+
+
+def test_nobody_sees_an_example_of_another() -> None:
+    shards = Shards(made.Setting().feed(), PARTS, seed=0)
+    for number, part in enumerate(PARTS, 1):
+        seen = torch.cat([shards.of(number).rows(step) for step in range(20)])
+        assert set(seen.tolist()) <= set(part.tolist())
+
+
+def test_divided_parts_hold_every_example_once() -> None:
+    targets = torch.tensor([2, 0, 1, 0, 2, 1, 1])
+    for how in ("random", "labels"):
+        parts = divided(targets, 3, how, seed=1)
+        assert sorted(torch.cat(parts).tolist()) == list(range(7))
+    first = divided(targets, 3, "labels", seed=1)[0]
+    assert targets[first].max() <= targets.sort().values[len(first) - 1]
+
+
+def test_an_agent_without_examples_is_refused() -> None:
+    with pytest.raises(SettingError, match="agent 2 would have no examples"):
+        Shards(made.Setting().feed(), [torch.arange(3), torch.arange(0)], seed=0)
+
+
+def datasets(*sizes: int) -> list[TensorDataset]:
+    chance = torch.Generator().manual_seed(0)
+    return [
+        TensorDataset(
+            torch.randn(size, made.FEATURES, generator=chance),
+            torch.arange(size) % made.CLASSES,
+        )
+        for size in sizes
+    ]
+
+
+def test_a_list_of_datasets_is_one_for_each_agent(tmp_path: Path) -> None:
+    run = paceline.fit(
+        datasets(120, 60),
+        model=nn.Linear(made.FEATURES, made.CLASSES),
+        agents=2,
+        steps=10,
+        out=tmp_path / "run",
+    )
+    assert run.facts["result"]["steps"] == 10
+
+
+@pytest.mark.parametrize(
+    ("agents", "why"),
+    [(3, "there are 2 datasets, one for each agent, but 3 agents"), (None, "say agents=")],
+)
+def test_datasets_and_agents_must_be_as_many(tmp_path: Path, agents: Any, why: str) -> None:
+    with pytest.raises(SettingError, match=why):
+        paceline.fit(
+            datasets(60, 60),
+            model=nn.Linear(made.FEATURES, made.CLASSES),
+            agents=agents,
+            steps=1,
+            out=tmp_path / "run",
+        )
