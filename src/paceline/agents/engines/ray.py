@@ -49,7 +49,7 @@ class Ray:
         slow: tuple[float, ...] = (),
         address: str | None = None,
     ) -> None:
-        self._ray = need("ray", extra="ray", purpose="agents on a Ray cluster")
+        self._ray = self.warm_up()
         self._began = not self._ray.is_initialized()
         if self._began:
             self._connect(address)
@@ -58,6 +58,15 @@ class Ray:
         self._threads, self._slow = threads, slow
         self._workshop, self._shared = workshop, self._ray.put(workshop)
         self._hosts: dict[str, Any] = {}
+
+    @staticmethod
+    def warm_up() -> Any:
+        """Ray itself, told of before anything else is done where it is missing.
+
+        Raises:
+            MissingExtra: Ray is not installed.
+        """
+        return need("ray", extra="ray", purpose="running agents on a Ray cluster")
 
     def _connect(self, address: str | None) -> None:
         settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
