@@ -9,13 +9,15 @@ from typing import Any
 import made_team as made
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 import paceline
 from paceline.agents.engines.local import Local
 from paceline.agents.scheduler import Scheduler
-from paceline.agents.shards import Shards, divided
+from paceline.agents.shards import Shards, divided, with_everybody
 from paceline.agents.team import Team
 from paceline.agents.writer import Bench
 from paceline.core.errors import SettingError
@@ -75,6 +77,14 @@ def test_each_counts_as_much_as_its_shard_is_large_however_fast_it_is() -> None:
     weights, counts = by_hand(shards, shares, steps)
     assert made.apart(made.everything(model), weights) < 1e-12
     assert team.coverage.counts.tolist() == counts.tolist()
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=8))
+def test_with_everybody_nobody_is_left_out_and_the_sum_stays(counts: list[int]) -> None:
+    assume(sum(counts) >= 4 * len(counts))
+    shares = with_everybody(dict(enumerate(counts, 1)))
+    assert sum(shares.values()) == sum(counts)
+    assert min(shares.values()) >= sum(counts) // (4 * len(counts))
 
 
 def test_nobody_sees_an_example_of_another() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
@@ -100,3 +100,19 @@ def divided(targets: Tensor, agents: int, how: str, seed: int) -> list[Tensor]:
     else:
         order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))
     return [part.sort().values for part in order.cpu().tensor_split(agents)]
+
+
+def with_everybody(shares: Mapping[int, int]) -> dict[int, int]:
+    """Shares in which nobody is left out: who is, takes the examples that nobody else has along.
+
+    Each gets at least a quarter of an equal share; the largest give what that needs.
+
+    >>> with_everybody({1: 64, 2: 0, 4: 0})
+    {1: 54, 2: 5, 4: 5}
+    """
+    least = max(1, sum(shares.values()) // (4 * len(shares)))
+    found = {number: max(count, least) for number, count in shares.items()}
+    while (over := sum(found.values()) - sum(shares.values())) > 0:
+        largest = max(found, key=lambda number: found[number])
+        found[largest] -= min(over, max(1, found[largest] - least))
+    return found

@@ -16,6 +16,7 @@ from paceline.agents.lanes import Lane, summary
 from paceline.agents.member import Member
 from paceline.agents.round import Outcome, Round
 from paceline.agents.scheduler import Scheduler
+from paceline.agents.shards import with_everybody
 from paceline.agents.workshop import Workshop
 from paceline.agents.writer import Bench, Writer
 from paceline.core.errors import AgentsLost, SettingError
@@ -245,7 +246,8 @@ class Team:
         given = self.scheduler.allocate_tasks(self.workshop.rows.batch_size)
         if self._watch:
             return _equal(sorted(self.members), self.workshop.rows.batch_size)
-        return {number: given[number - 1] for number in sorted(self.members)}
+        shares = {number: given[number - 1] for number in sorted(self.members)}
+        return shares if self.workshop.shards is None else with_everybody(shares)
 
     def _round(
         self, numbers: Sequence[int], scale: float, shares: dict[int, int]
