@@ -200,6 +200,22 @@ def test_a_step_that_is_begun_anew_takes_the_place_of_the_old_one(served):
     assert (answer[0]["id"], answer[0]["elements"]) == (2, 24)
 
 
+def test_an_order_that_is_no_sum_waits_until_the_step_is_over(served):
+    desk = served(made.Setting(make=made.normalised))
+    desk.wire.send(order((0, 0, 8)))
+    while (answer := desk.wire.receive())[0]["say"] == "sum":
+        assert answer[0]["id"] == 1
+        desk.wire.send({"do": "pace", "seconds_per_example": 0.01})
+        desk.wire.send({"do": "sum", "id": 1}, answer[1])
+    assert (answer[0]["say"], answer[0]["id"]) == ("done", 1)
+    assert desk.agent.seconds_per_example in (0.0, 0.01)  # it is taken up after the step
+    desk.wire.send(order((0, 0, 8), identity=2))
+    while (answer := desk.wire.receive())[0]["say"] in ("sum", "alive"):
+        if answer[0]["say"] == "sum":
+            desk.wire.send({"do": "sum", "id": 2}, answer[1])
+    assert answer[0]["seconds"] >= 0.08
+
+
 def test_it_leaves_when_it_is_told(served):
     desk = served(made.Setting())
     desk.wire.send({"do": "leave"})

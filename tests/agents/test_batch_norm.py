@@ -31,15 +31,16 @@ class Exchange:
         return exchange
 
 
-def together(make, inputs, shares):
+def together(make, inputs, shares, weights=None):
     """Each share in a thread of its own: gradients of the inputs, and of the layers' sum."""
     exchange, whole = Exchange(len(shares)), make().double()
     models = [copy.deepcopy(whole) for _ in shares]
     parts = [part.clone().requires_grad_() for part in inputs.split(shares)]
+    weights = weights or [1.0] * len(shares)
 
     def work(number):
-        assert synchronise(models[number], exchange.of(number))
-        (models[number](parts[number]).sin().sum()).backward()
+        assert synchronise(models[number], exchange.of(number), lambda: weights[number])
+        (models[number](parts[number]).sin().sum() * weights[number]).backward()
 
     threads = [threading.Thread(target=work, args=(at,)) for at in range(len(shares))]
     for each in threads:
@@ -79,6 +80,36 @@ def test_shares_see_the_whole_batch_in_both_directions(name, shares):
     for model in models:  # every share tracks the same
         for mine, theirs in zip(whole.buffers(), model.buffers(), strict=True):
             torch.testing.assert_close(theirs, mine, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_row_that_weighs_twice_is_as_two_rows(name):
+    make, shape = CASES[name]
+    inputs = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    shares, weights = [3, 5, 4], [2.0, 1.0, 3.0]
+    whole, _, models, grad = together(make, inputs, shares, weights)
+    times = torch.tensor([2] * 3 + [1] * 5 + [3] * 4)
+    plain = inputs.clone().requires_grad_()
+    twin = make().double()
+    twin(plain.repeat_interleave(times, 0)).sin().sum().backward()
+    torch.testing.assert_close(grad, plain.grad, rtol=0, atol=1e-12)
+    by_layer = zip(*(model.parameters() for model in models), strict=True)
+    for mine, theirs in zip(twin.parameters(), by_layer, strict=True):
+        summed = torch.stack([each.grad for each in theirs]).sum(0)
+        torch.testing.assert_close(summed, mine.grad, rtol=0, atol=1e-12)
+    for model in models[1:]:  # every share tracks the same
+        for mine, theirs in zip(models[0].buffers(), model.buffers(), strict=True):
+            torch.testing.assert_close(theirs, mine, rtol=0, atol=1e-12)
+
+
+def test_the_running_variance_of_unequal_weights_is_unbiased():
+    chance, found = torch.Generator().manual_seed(0), 0.0
+    for _ in range(300):
+        inputs = torch.randn(8, 40, dtype=torch.float64, generator=chance)
+        layer = lambda: nn.BatchNorm1d(40, momentum=1.0)  # noqa: E731 # two of them
+        _, _, models, _ = together(layer, inputs, [2, 6], [3.0, 1.0])
+        found += float(models[0].running_var.mean()) / 300
+    assert found == pytest.approx(1.0, abs=0.03)
 
 
 def test_half_precision_is_normalised_in_full():

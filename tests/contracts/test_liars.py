@@ -21,7 +21,7 @@ from paceline.data.digits import Digits
 from paceline.models.mlp import MLP
 from paceline.monitors.throughput import Throughput
 from paceline.optimizers.lamb import LAMB
-from paceline.tasks.base import Encoded
+from paceline.tasks.base import Claim, Encoded
 from paceline.tasks.image import Image
 from paceline.tasks.tensors import Tensors
 
@@ -539,6 +539,26 @@ def _more_task_liars() -> None:
     _broad(Tensors, "encodes the same after json", from_json=classmethod(forgetting))
     _broad(Tensors, "learns from each of its kinds", kinds=("no such kind",))
     _broad(Tensors, "has a finite loss with a gradient", from_corpus=classmethod(_lossless))
+    _liar(Tensors, "claims what it learns from", claim=classmethod(lambda *_: None))
+    _liar(
+        Tensors,
+        "claims nothing of a kind that it does not know",
+        claim=classmethod(
+            lambda cls, corpus, hints: Claim(strength=1.0, reason="mine", corpus=corpus)
+        ),
+    )
+    _broad(
+        Tensors,
+        "measures decodes and says what its model gives",
+        from_corpus=classmethod(_unmeasured),
+    )
+
+
+def _unmeasured(cls: Any, corpus: Any, train: Any, goal: Any, **settings: Any) -> Any:
+    made = Tensors.from_corpus(corpus, train, goal)
+    goal.metrics = lambda answer, target: {"score": 1.0}
+    made.__class__ = cls
+    return made
 
 
 def _lossless(cls: Any, corpus: Any, train: Any, goal: Any, **settings: Any) -> Any:

@@ -55,9 +55,7 @@ def test_baselines_are_measured_by_the_goals_own_metrics(sklearn):
     found = measured(features, targets)
     assert list(found) == NAMES["classification"]
     for baseline in found.values():
-        assert set(baseline.metrics) == {
-            "accuracy", "log_loss", "balanced_accuracy", "auc", "loss"
-        }  # fmt: skip
+        assert {"accuracy", "log_loss", "auc", "loss"} <= set(baseline.metrics)
         assert baseline.note == ""
     assert found["majority"].metrics["accuracy"] == (targets[200:] == "no").mean()
     assert found["logistic_regression"].metrics["accuracy"] > 0.95

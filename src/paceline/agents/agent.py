@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -75,13 +76,14 @@ class Agent:
             for view in workshop.buffers.views(memories.buffers)
         ]
         fill_buffers(self._model, workshop.buffers, self._buffers)
-        synchronise(self._model, self._sum_over_agents)
+        self._row_weight = 1.0
+        synchronise(self._model, self._sum_over_agents, lambda: self._row_weight)
         self._drops = drops(self._model)
         self._callable = torch.compile(self._model) if workshop.compiles else self._model
         self._generator = torch.Generator(device=device)
         self._touched: set[int] = set()
         self._rows = workshop.rows_of(number)
-        self._next: tuple[dict[str, Any], bytes] | None = None
+        self._early: deque[tuple[dict[str, Any], bytes]] = deque()  # came while sums were awaited
         self._parameters = list(self._distinct())
         self._gradients = workshop.parameters.views(memories.gradient)
         self._watch_gradients()
@@ -115,8 +117,7 @@ class Agent:
         """Does what the coordinator asks until it says goodbye or is gone."""
         with contextlib.suppress(EOFError, OSError), _Heart(self._wire) as heart:
             while True:
-                order, payload = self._next or self._wire.receive()
-                self._next = None
+                order, payload = self._early.popleft() if self._early else self._wire.receive()
                 if order["do"] == "leave":
                     return
                 if order["do"] == "pace":  # for experiments only
@@ -145,7 +146,7 @@ class Agent:
         self.update_model(parameters)
         if assignment["fresh"]:
             self._begin_gradient()
-        work = self._local_steps if self._local is not None else self._gradients_of
+        work = self._gradients_of if self._local is None else self._local_steps
         try:
             total, weight = work(assignment)
         except Abandoned:
@@ -154,8 +155,6 @@ class Agent:
             if not is_out_of_memory(error):
                 raise
             return {"say": "full", "id": assignment["id"], "why": str(error).splitlines()[0]}
-        if self.workshop.shards is not None:
-            total, weight = self._weighted_by_shard(total, weight)
         self._leave_outcome()
         rows = sum(count for _, _, count in assignment["ranges"])
         self._pretend(rows, time.perf_counter() - began - self._waited)
@@ -191,11 +190,11 @@ class Agent:
     # --- the work
 
     def _gradients_of(self, assignment: dict[str, Any]) -> tuple[float, int]:
-        """Sums the gradients of all rows; gives the summed loss and its elements."""
+        """Sums the gradients of all rows; gives the summed loss and what it counts."""
         total, weight = 0.0, 0
-        for number, first, count in assignment["ranges"]:
-            loss, size = self._gradient(number, first, count, assignment["scale"])
-            total, weight = total + loss * size, weight + size
+        for _, pieces in groupby(assignment["ranges"], lambda each: each[0]):
+            loss, counts = self._batch([*pieces], assignment["scale"])
+            total, weight = total + loss, weight + counts
         return total, weight
 
     def _local_steps(self, assignment: dict[str, Any]) -> tuple[float, int]:
@@ -206,24 +205,41 @@ class Agent:
         try:
             for _, pieces in groupby(assignment["ranges"], lambda each: each[0]):
                 self._local.clear()
-                chosen = list(pieces)
-                rows = sum(count for _, _, count in chosen)
-                for number, first, count in chosen:
-                    loss, size = self._gradient(number, first, count, 1.0, mean=count / rows)
-                    total, weight = total + loss * size, weight + size
-                self._local.step()
+                loss, counts = self._batch([*pieces], 1.0)
+                total, weight = total + loss, weight + counts
+                self._local.step(max(counts, 1))
         finally:
             self._local.end(self._gradients, float(weight))
             self._touched.update(at for at, learns in enumerate(self.workshop.trained) if learns)
         return total, weight
 
-    def _gradient(
-        self, number: int, first: int, count: int, scale: float, *, mean: float | None = None
-    ) -> tuple[float, int]:
-        """Adds the gradient of the summed loss of some rows; gives their mean loss.
+    def _batch(self, pieces: Sequence[Sequence[int]], scale: float) -> tuple[float, int]:
+        """Adds the gradient of the summed loss of its rows of a batch; gives that and its count.
 
-        With ``mean`` it is that of the mean loss, times that share.
+        Where all have data of their own each row weighs ``own / rows``, in the loss as in the
+        statistics of a batch norm: the rows together count as much as the shard is large,
+        however many they were.
         """
+        each, own = 1.0, self.workshop.shards is not None
+        if own:
+            counted = self._counted(pieces)
+            each = self._rows.examples / max(counted, 1)
+            self._row_weight = self._rows.examples / sum(count for _, _, count in pieces)
+        total, size = 0.0, 0
+        for number, first, count in pieces:
+            loss, found = self._gradient(number, first, count, each * scale)
+            total, size = total + loss * found * each, size + found
+        return total, self._rows.examples if own and size else size
+
+    def _counted(self, pieces: Sequence[Sequence[int]]) -> int:
+        """How many values the loss of some rows is a mean over."""
+        chosen = [
+            self._rows.rows(number)[first : first + count] for number, first, count in pieces
+        ]
+        return sum(elements(self._rows.pick(rows).targets) for rows in chosen)
+
+    def _gradient(self, number: int, first: int, count: int, scale: float) -> tuple[float, int]:
+        """Adds the gradient of the summed loss of some rows; gives their mean loss."""
         work = self.workshop
         inputs, targets = self._examples(number, first, count)
         if work.channels_last:
@@ -236,8 +252,7 @@ class Agent:
         with whole or contextlib.nullcontext(), work.precision.autocast():
             output = self._callable(*inputs)
             loss = work.loss(output, targets) if size else _nothing_of(output)
-        factor = size * scale if mean is None else mean
-        (loss * factor).backward()  # type: ignore[no-untyped-call] # torch
+        (loss * (size * scale)).backward()  # type: ignore[no-untyped-call] # torch
         return float(loss.detach()), size
 
     def _examples(self, number: int, first: int, count: int) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -251,16 +266,6 @@ class Agent:
         chance = self._generator.manual_seed(mixed(work.seed, number))
         varied = work.augment(tuple(part.to(device) for part in batch.inputs), chance)
         return tuple(part[chosen] for part in varied), batch.targets[chosen].to(device)
-
-    def _weighted_by_shard(self, total: float, weight: int) -> tuple[float, int]:
-        """The mean over its rows counts as much as its shard is large, however many they were."""
-        own = self._rows.examples
-        for at, learns in enumerate(self.workshop.trained):
-            gradient = self._parameters[at].grad
-            place = self._gradients[at] if gradient is None else gradient
-            if learns and place.is_floating_point():
-                place.mul_(own / max(weight, 1))
-        return total * own / max(weight, 1), own
 
     def _leave_outcome(self) -> None:
         for parameter, view in zip(self._parameters, self._gradients, strict=True):
@@ -290,9 +295,12 @@ class Agent:
         began = time.perf_counter()
         self._wire.send({"say": "sum", "id": self._identity}, own.contiguous().numpy().tobytes())
         answer, payload = self._wire.receive()
+        while answer["do"] not in ("sum", "train", "leave"):  # no reason to give up this step
+            self._early.append((answer, payload))
+            answer, payload = self._wire.receive()
         self._waited += time.perf_counter() - began
         if answer["do"] != "sum" or answer["id"] != self._identity:
-            self._next = answer, payload
+            self._early.append((answer, payload))
             raise Abandoned
         return torch.frombuffer(bytearray(payload), dtype=torch.float64)
 

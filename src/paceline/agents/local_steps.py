@@ -51,8 +51,16 @@ class LocalSteps:
         for parameter in self._parameters:
             parameter.grad = None
 
-    def step(self) -> None:
-        """One step on the gradients that are there."""
+    @torch.no_grad()
+    def step(self, weight: float = 1.0) -> None:
+        """One step on the gradients that are there.
+
+        Args:
+            weight: What they are a sum over, at least 1: the step is on their mean.
+        """
+        given = [each.grad for each in self._parameters if each.grad is not None]
+        if weight != 1 and given:
+            torch._foreach_div_(given, float(weight))
         self._optimizer.step()
 
     @torch.no_grad()

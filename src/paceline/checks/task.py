@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paceline.checks.base import Part, expect, expect_refusal, same, through_json
+from paceline.checks.base import Part, chance, expect, expect_refusal, same, through_json
 from paceline.core import catalog
 from paceline.core.errors import DataError
 from paceline.data.base import Corpus, Examples
-from paceline.tasks.base import Goal, find_goal
+from paceline.tasks.base import Classification, Goal, Regression, Task, find_goal
 
 _ROWS = 40
 _TRAINED_ON = np.arange(30)
@@ -47,6 +47,10 @@ def describes_its_tensors_in_its_signature(part: Part) -> None:
         wanted = [((len(train), *field.shape), field.dtype) for field in signature.inputs]
         expect(found == wanted, f"encode gives {found}, the signature says {wanted}")
         for field in signature.inputs:
+            if len(field.cardinalities) == 1:
+                codes = inputs[signature.inputs.index(field)]
+                inside = int(codes.min()) >= 0 and int(codes.max()) < field.cardinalities[0]
+                expect(inside, f"{field.name} has codes beyond its {field.cardinalities[0]}")
             expect(
                 all(scale > 0 and math.isfinite(scale) for scale in field.scale),
                 f"{field.name}: a scale is not a positive number: {field.scale}",
@@ -66,20 +70,31 @@ def encodes_the_same_after_json(part: Part) -> None:
 
 
 def learns_from_the_training_examples_alone(part: Part) -> None:
-    for kind in part.kinds:
-        for goal in _goals():
-            states = []
-            for held_out in (1, 2):
-                corpus, train = _corpus(kind, goal.name, held_out=held_out)
-                states.append(part.from_corpus(corpus, train, goal).to_json())
-            expect(same(*states), f"held-out examples changed what was learnt ({kind})")
+    for first, second in zip(_samples(part, 1), _samples(part, 2), strict=True):
+        states = [part.from_corpus(*sample).to_json() for sample in (first, second)]
+        expect(same(*states), f"held-out examples changed what was learnt ({first[0].kind})")
+
+
+def claims_what_it_learns_from(part: Part) -> None:
+    for corpus, *_ in _samples(part, 0):
+        claim = part.claim(corpus, {})
+        expect(claim is not None, f"it does not claim data of its own kind, {corpus.kind}")
+        if claim is not None:
+            fits = 0 <= claim.strength <= 1 and bool(claim.reason) and "\n" not in claim.reason
+            expect(fits, f"a claim of strength {claim.strength} because {claim.reason!r}")
+
+
+def claims_nothing_of_a_kind_that_it_does_not_know(part: Part) -> None:
+    for corpus, *_ in _samples(part, 0):
+        expect(part.claim(replace(corpus, kind="unheard"), {}) is None, "it claims anything")
 
 
 def leaves_the_examples_as_they_are(part: Part) -> None:
     for task, train in _each(part):
         before = _copied(train)
         first = task.encode(train)
-        task.features(train)
+        if _has_features(part):
+            task.features(train)
         _vary(task, first.inputs, seed=0)
         expect(_same_examples(before, train), "encoding or augmenting changed the examples")
         _expect_same_encoding(task, task, train)
@@ -96,8 +111,8 @@ def encodes_no_examples_at_all(part: Part) -> None:
     for task, train in _each(part):
         nothing = train.take(np.arange(0))
         expect(len(task.encode(nothing)) == 0, "no examples became some")
-        features = task.features(nothing)
-        expect(len(features) == 0, "no examples have features")
+        if _has_features(part):
+            expect(len(task.features(nothing)) == 0, "no examples have features")
 
 
 def refuses_examples_that_look_otherwise(part: Part) -> None:
@@ -107,7 +122,7 @@ def refuses_examples_that_look_otherwise(part: Part) -> None:
 
 
 def gives_features_as_rows_of_float32(part: Part) -> None:
-    for task, train in _each(part):
+    for task, train in _each(part) if _has_features(part) else ():
         features = task.features(train)
         fits = features.ndim == 2 and len(features) == len(train)
         expect(
@@ -120,15 +135,28 @@ def gives_features_as_rows_of_float32(part: Part) -> None:
 
 def has_a_finite_loss_with_a_gradient(part: Part) -> None:
     for task, train in _each(part):
-        outputs, targets = task.goal.outputs, task.encode(train).targets
-        for shape in ((len(train), outputs), (len(train), 4, outputs)):
+        encoded = task.encode(train)
+        for shape in _output_shapes(task, encoded.inputs):
             output = torch.zeros(shape, requires_grad=True)
-            loss = task.goal.loss(output, targets)
+            loss = task.goal.loss(output, encoded.targets)
             expect(loss.ndim == 0 and bool(loss.isfinite()), f"the loss of {shape} is {loss}")
             loss.backward()
             gradient = output.grad
             finite = gradient is not None and bool(gradient.isfinite().all())
             expect(finite, f"the loss of {shape} has no finite gradient")
+
+
+def measures_decodes_and_says_what_its_model_gives(part: Part) -> None:
+    for task, train in _each(part):
+        encoded = task.encode(train)
+        output = torch.zeros(_output_shapes(task, encoded.inputs)[0])
+        measured = task.goal.metrics(task.goal.judged(output, encoded.targets), encoded.targets)
+        expect({"loss", task.goal.primary} <= set(measured), f"metrics {list(measured)}")
+        said = task.goal.says(task.goal.answer(output))
+        lengths = {name: len(column) for name, column in said.items()}
+        expect("prediction" in said, "it says no prediction")
+        expect(set(lengths.values()) == {len(train)}, f"{len(train)} examples, said {lengths}")
+        through_json(said, part.__name__)
 
 
 def augments_the_same_for_the_same_generator(part: Part) -> None:
@@ -163,10 +191,37 @@ def has_defaults_for_any_number_of_examples(part: Part) -> None:
 
 def _each(part: Part) -> Iterator[tuple[Any, Examples]]:
     """A task of each kind and goal, with the examples that it learnt from."""
+    for corpus, train, goal in _samples(part, 0):
+        yield part.from_corpus(corpus, train, goal), train
+
+
+def _samples(part: Part, held_out: int) -> Iterator[tuple[Corpus, Examples, Goal]]:
+    """Corpora of its own, or of the kinds that are known here."""
+    own = list(part.samples(held_out))
+    for corpus, train in own:
+        yield corpus, train, part.find_goal(replace(corpus, train=train), None, {})
+    if own:
+        return
     for kind in part.kinds:
         for goal in _goals():
-            corpus, train = _corpus(kind, goal.name)
-            yield part.from_corpus(corpus, train, goal), train
+            corpus, train = _corpus(kind, goal.name, held_out=held_out)
+            yield corpus, train, goal
+
+
+def _has_features(part: Part) -> bool:
+    return part.features is not Task.features
+
+
+def _model_of(task: Any) -> Any:
+    with chance(0):
+        return catalog.find("models", task.default_model)(task.signature()).eval()
+
+
+def _output_shapes(task: Any, inputs: tuple[Tensor, ...]) -> list[tuple[int, ...]]:
+    if isinstance(task.goal, (Classification, Regression)):
+        rows, outputs = len(inputs[0]), task.goal.outputs
+        return [(rows, outputs), (rows, 4, outputs)]
+    return [tuple(_model_of(task)(*inputs).shape)]
 
 
 def _goals() -> list[Goal]:
@@ -262,6 +317,9 @@ def _same_examples(one: Examples, other: Examples) -> bool:
 def _same_part(one: Any, other: Any) -> bool:
     if hasattr(one, "iloc"):
         return bool(one.equals(other))
+    if one.dtype == object:
+        pairs = zip(one.tolist(), other.tolist(), strict=True)
+        return len(one) == len(other) and all(np.array_equal(left, right) for left, right in pairs)
     return one.dtype == other.dtype and np.array_equal(one, other)
 
 
@@ -270,6 +328,8 @@ def _otherwise(train: Examples) -> Iterator[tuple[str, Examples]]:
     inputs = train.inputs
     if hasattr(inputs, "iloc"):
         yield "a table without its first column", replace(train, inputs=inputs.iloc[:, 1:])
+    elif isinstance(inputs, np.ndarray) and inputs.dtype == object:
+        yield "numbers", replace(train, inputs=np.arange(len(inputs)))
     elif isinstance(inputs, tuple):
         smaller = (inputs[0][..., :-1], *inputs[1:])
         yield "an array of another shape", replace(train, inputs=smaller)

@@ -46,6 +46,9 @@ class DataSettings(_Section):
     )
     workers: int | None = Field(default=None, ge=0, description="processes that read streamed data")
     skip_bad: bool = Field(default=False, description="leave out files that cannot be read")
+    group: str | None = Field(
+        default=None, description="a column whose equal values are never divided between parts"
+    )
     augment: bool = Field(default=True, description="vary training examples at random")
 
 

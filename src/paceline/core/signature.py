@@ -14,7 +14,8 @@ class Field:
         name: ``image``, ``numeric``, ``category`` …
         shape: Without the batch axis: (channels, height, width), (columns,).
         dtype: torch's name of it: ``uint8``, ``float32``, ``int64``.
-        cardinalities: For categories: how many codes each column has, the unknown included.
+        cardinalities: For categories: how many codes each column has, the unknown included;
+            for a sequence of tokens one number, how many there are.
         mean: One a channel or column, of the training examples.
         scale: One a channel or column, never zero.
         bins: For numbers: the increasing edges of each column's bins.
@@ -37,17 +38,21 @@ class Signature:
         kind: What the inputs are: ``image``, ``table``, ``tensors``.
         inputs: In the order in which ``forward`` takes them.
         outputs: Size of the last axis: classes, or 1 for a number.
+        backbone: A network that was trained before, as ``hf:folder`` or ``timm:name``; empty
+            where there is none.
     """
 
     kind: str
     inputs: tuple[Field, ...]
     outputs: int
+    backbone: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         return {
             "kind": self.kind,
             "outputs": self.outputs,
+            "backbone": self.backbone,
             "inputs": [
                 {name: getattr(field, name) for name in Field.__dataclass_fields__}
                 for field in self.inputs
@@ -61,7 +66,12 @@ class Signature:
             Field(**{key: _frozen(entry) for key, entry in field.items()})
             for field in value["inputs"]
         )
-        return Signature(kind=value["kind"], inputs=inputs, outputs=value["outputs"])
+        return Signature(
+            kind=value["kind"],
+            inputs=inputs,
+            outputs=value["outputs"],
+            backbone=value.get("backbone", ""),
+        )
 
 
 def _frozen(value: Any) -> Any:

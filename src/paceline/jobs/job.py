@@ -16,6 +16,7 @@ from torch import nn
 import paceline
 from paceline.core.clock import Clock
 from paceline.core.errors import AgentsLost, RunError, SettingError
+from paceline.core.findings import Finding
 from paceline.core.ledger import Ledger
 from paceline.core.progress import Progress
 from paceline.core.recipe import Part, Recipe, differences, recipe_from
@@ -29,7 +30,7 @@ from paceline.jobs.assemble import (
 from paceline.jobs.crew import Crew, prepare_agents, refuse_unfit
 from paceline.jobs.folder import choose_folder
 from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
-from paceline.jobs.measure import measured_on, public, rivals, validator
+from paceline.jobs.measure import calibrate, public, rivals, tested, validator
 from paceline.jobs.prepare import Prepared, name_of, prepare
 from paceline.jobs.record import Record
 from paceline.jobs.run import Run
@@ -102,10 +103,15 @@ class Job:
                 )
             measured = self._baselines(prepared)
             self._seed()
-            return self._train(material, network, measured, vault)
+            return self._train(material, prepared, network, measured, vault)
 
     def _train(
-        self, material: Material, network: nn.Module, measured: dict[str, Any], vault: Vault
+        self,
+        material: Material,
+        prepared: Prepared | None,
+        network: nn.Module,
+        measured: dict[str, Any],
+        vault: Vault,
     ) -> Run:
         crew = Crew(
             material,
@@ -124,8 +130,8 @@ class Job:
             stopped = self._run(loop)
         finally:
             crew.close()
-        result = self._result(material, network, loop, measured)
-        self._save_result(network, loop, result)
+        result = self._result(material, prepared, network, loop, measured)
+        self._save_result(material, network, loop, result)
         write_page(self.folder.path)
         if stopped == "interrupted":
             self._say(f"stopped by hand and saved at step {loop.step}; go on with --resume")
@@ -194,9 +200,6 @@ class Job:
     def _begin(self, material: Material, network: nn.Module) -> None:
         if self.goes_on:
             return
-        task = {"name": material.task_name, "goal": material.goal.to_json()}
-        if material.task is not None:
-            task["state"] = material.task.to_json()
         self.folder.write(
             name=self.folder.path.name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -205,7 +208,7 @@ class Job:
             place=_place(self.request.data),
             recipe=self.recipe.model_dump(),
             data={"notes": list(material.notes)} | material.facts,
-            task=task,
+            task=_task_facts(material),
             model=self.network_settings,
         )
 
@@ -308,17 +311,24 @@ class Job:
     # --- after training
 
     def _result(
-        self, material: Material, network: nn.Module, loop: Loop, measured: dict[str, Any]
+        self,
+        material: Material,
+        prepared: Prepared | None,
+        network: nn.Module,
+        loop: Loop,
+        measured: dict[str, Any],
     ) -> dict[str, Any]:
         if loop.best.weights:
             network.load_state_dict(loop.best.weights)
             self._decide_weights(loop)
-        tested: dict[str, float] = {}
+        self._calibrate(material, network, loop)
+        reached: dict[str, float] = {}
+        findings: tuple[Finding, ...] = ()
         if material.test is not None and loop.stopped != "interrupted":
-            tested = measured_on(material.test, material, network, self.precision)
-        self.record.results(tested, source="test", step=loop.step)
+            reached, findings = tested(material, prepared, network, self.precision)
+        self.record.results(reached, source="test", step=loop.step)
         return {
-            "test": tested,
+            "test": reached,
             "validation": public(loop.best.metrics or {}),
             "baselines": {name: each["metrics"] for name, each in measured.items()},
             "baseline_notes": {
@@ -329,7 +339,20 @@ class Job:
             "seconds": self._elapsed(),
             "cpu_seconds": wall.process_time() - self.cpu_began,
             "stopped": loop.stopped,
+            "findings": [finding.to_json() for finding in findings],
         }
+
+    def _calibrate(self, material: Material, network: nn.Module, loop: Loop) -> None:
+        found = calibrate(material, network, self.precision)
+        if found is not None:
+            self.record.decide(
+                "temperature",
+                found["temperature"],
+                seen={"log_loss": found["before"], "calibrated": found["log_loss"]},
+                reason="makes the probabilities of the validation examples likeliest",
+                source="judge",
+                step=loop.step,
+            )
 
     def _decide_weights(self, loop: Loop) -> None:
         self.record.decide(
@@ -341,7 +364,9 @@ class Job:
             step=loop.step,
         )
 
-    def _save_result(self, network: nn.Module, loop: Loop, result: dict[str, Any]) -> None:
+    def _save_result(
+        self, material: Material, network: nn.Module, loop: Loop, result: dict[str, Any]
+    ) -> None:
         digest = write_tensors(self.folder.model_file, network.state_dict(), {"step": loop.step})
         result["seconds"] = self._elapsed()
         self.record.note("event", loop.stopped, {}, source="loop", step=loop.step)
@@ -349,6 +374,7 @@ class Job:
         self.folder.write(
             state="interrupted" if loop.stopped == "interrupted" else "finished",
             sha256={self.folder.model_file.name: digest},
+            task=_task_facts(material),
             result=result,
         )
 
@@ -359,6 +385,13 @@ class Job:
 
     def _say(self, line: str) -> None:
         self.request.progress.say(line)
+
+
+def _task_facts(material: Material) -> dict[str, Any]:
+    task = {"name": material.task_name, "goal": material.goal.to_json()}
+    if material.task is not None:
+        task["state"] = material.task.to_json()
+    return task
 
 
 def _place(data: Any) -> str:

@@ -181,7 +181,7 @@ def _divided(
     )
     shares = recipe.data
     parts = split(
-        corpus, "regression", seed=recipe.seed, validation=shares.validation, test=shares.test
+        corpus, stratify=False, seed=recipe.seed, validation=shares.validation, test=shares.test
     )
 
     def subset(part: Examples) -> Subset[Any] | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, final
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from paceline.core.errors import DataError
+from paceline.core.findings import Finding
 from paceline.core.progress import Progress
 from paceline.core.recipe import Recipe
+from paceline.data.base import Examples
 from paceline.jobs.material import Material
-from paceline.jobs.prepare import Batches, Prepared
-from paceline.tasks.base.baselines import measure_baselines
+from paceline.jobs.prepare import Batches, Prepared, batches_of
+from paceline.tasks.base import Classification, Goal, Judged, Task
 from paceline.train.judge import answers
 from paceline.train.precision import Precision
 
@@ -33,12 +37,102 @@ def validator(
     return validate
 
 
-def measured_on(
-    batches: Batches, material: Material, network: nn.Module, precision: Precision
-) -> dict[str, float]:
-    """Metrics of a network on some batches."""
-    given, wanted = answers(network, batches(), material.goal, precision)
-    return public(material.goal.metrics(given, wanted))
+def tested(
+    material: Material, prepared: Prepared | None, network: nn.Module, precision: Precision
+) -> tuple[dict[str, float], tuple[Finding, ...]]:
+    """Metrics of a network on the test examples, and what is worth looking at."""
+    assert material.test is not None
+    goal = material.goal
+    given, wanted = answers(network, material.test(), goal, precision)
+    measured = public(goal.metrics(given, wanted))
+    if prepared is None:
+        return measured, goal.findings(given, wanted)
+    task = prepared.task
+
+    def ask(examples: Examples) -> Tensor:
+        batches = unknown_batches(task, examples, precision.device)
+        return answers(network, batches(), Answering(goal), precision)[0]
+
+    judged = Judged(
+        answer=given,
+        target=wanted,
+        examples=prepared.parts.test,
+        train=prepared.parts.train,
+        ask=ask,
+    )
+    more, found = task.findings(judged)
+    return measured | more, found
+
+
+def unknown_batches(task: Task, examples: Examples, device: torch.device) -> Batches:
+    """Batches of examples whose targets nobody knows.
+
+    Raises:
+        DataError: There are none.
+    """
+    encoded = task.encode(Examples(inputs=examples.inputs, targets=None))
+    unknown = torch.zeros(len(encoded))
+    batches = batches_of(type(encoded)(inputs=encoded.inputs, targets=unknown), device)
+    if batches is None:
+        raise DataError("there are no examples to predict")
+    return batches
+
+
+@final
+class Answering:
+    """Gives answers where metrics would want what they need."""
+
+    def __init__(self, goal: Goal) -> None:
+        self.metrics, self.better, self._goal = goal.metrics, goal.better, goal
+
+    def judged(self, output: Any, target: Tensor) -> Tensor:
+        """The answers."""
+        return self._goal.answer(output)
+
+
+def calibrate(
+    material: Material, network: nn.Module, precision: Precision
+) -> dict[str, float] | None:
+    """Sets the temperature that makes validation probabilities likeliest.
+
+    Returns:
+        The log loss before and after, and the temperature; None where the goal has none or
+        nothing is gained.
+
+    Reference:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+    """
+    goal = material.goal
+    if material.validation is None or not isinstance(goal, Classification):
+        return None
+    goal.temperature = 1.0
+    losses: dict[float, float] = {}
+    outputs, wanted = answers(network, material.validation(), _Outputs(goal), precision)
+    for temperature in _TEMPERATURES:
+        goal.temperature = temperature
+        losses[temperature] = goal.metrics(goal.answer(outputs), wanted)["log_loss"]
+    best = min(losses, key=lambda each: (losses[each], abs(each - 1.0)))
+    goal.temperature = best if len(wanted) >= _LEAST_TO_CALIBRATE else 1.0
+    if goal.temperature == 1.0:
+        return None
+    return {"temperature": best, "log_loss": losses[best], "before": losses[1.0]}
+
+
+_TEMPERATURES = (1.0, *(round(2 ** (at / 8), 4) for at in range(-16, 25) if at))
+_LEAST_TO_CALIBRATE = 50
+
+
+@final
+class _Outputs:
+    """Gives outputs as they are."""
+
+    def __init__(self, goal: Goal) -> None:
+        self.metrics, self.better = goal.metrics, goal.better
+
+    def judged(self, output: Any, target: Tensor) -> Tensor:
+        """The outputs."""
+        found: Tensor = output
+        return found
 
 
 def public(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -51,17 +145,11 @@ def rivals(prepared: Prepared, recipe: Recipe, progress: Progress) -> dict[str, 
 
     A budget of time under ``UNHURRIED_SECONDS`` leaves them a like share of their work.
     """
-    task, parts, seconds = prepared.task, prepared.parts, recipe.budget.seconds
-    assert parts.train.targets is not None and parts.test.targets is not None
-    found = measure_baselines(
-        task.goal,
-        task.features(parts.train),
-        parts.train.targets,
-        task.features(parts.test),
-        parts.test.targets,
+    seconds = recipe.budget.seconds
+    found = prepared.task.baselines(
+        prepared.parts,
         seed=recipe.seed,
         progress=progress,
-        categorical=task.categorical_features(),
         effort=1.0 if seconds is None else min(1.0, seconds / UNHURRIED_SECONDS),
     )
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
@@ -19,8 +19,8 @@ from paceline.core.recipe import Recipe
 from paceline.data.base import Batch, Corpus, LazyImages, Opening
 from paceline.data.base.batches import Feed, Order, ResidentFeed, Rows, StreamedFeed, to_batch
 from paceline.data.base.locate import open_source
-from paceline.data.base.split import Parts, split
-from paceline.tasks.base import Encoded, Goal, Task, find_goal
+from paceline.data.base.split import Parts
+from paceline.tasks.base import Claim, Encoded, Task
 
 Batches = Callable[[], Iterator[Batch]]
 GOALS = ("classification", "regression")
@@ -64,22 +64,27 @@ def prepare(data: Any, recipe: Recipe, progress: Progress, *, test: Any = None) 
         DataError: The data cannot be used; says what, where and what would be right.
         SettingError: The task does not exist or does not fit the data.
     """
-    opening = Opening(target=recipe.target, skip_bad=recipe.data.skip_bad, progress=progress)
+    opening = Opening(
+        target=recipe.target,
+        skip_bad=recipe.data.skip_bad,
+        progress=progress,
+        group=recipe.data.group,
+    )
     source_name, source, place = open_source(data, opening)
     corpus = source.read(place, opening)
     if test is not None:
         corpus = _with_test(corpus, test, opening)
-    task_name, wanted = choose_task(corpus.kind, recipe.task.name)
     settings = recipe.task.settings
-    goal = _goal(corpus, settings.pop("goal", wanted), settings)
-    parts = split(
+    task_name, wanted, claim = choose_task(corpus, recipe.task.name, settings)
+    part, corpus = catalog.find("tasks", task_name), claim.corpus
+    goal = part.find_goal(corpus, settings.pop("goal", wanted), settings)
+    parts = part.divide(
         corpus,
-        goal.name,
+        goal,
         seed=recipe.seed,
         validation=recipe.data.validation,
         test=recipe.data.test,
     )
-    part = catalog.find("tasks", task_name)
     known = _settings_of(part)
     for name in settings:
         if name not in known:
@@ -102,6 +107,7 @@ def prepare(data: Any, recipe: Recipe, progress: Progress, *, test: Any = None) 
         facts={
             "source": source_name,
             "kind": corpus.kind,
+            "claim": claim.reason,
             "fingerprint": corpus.fingerprint,
             "test_part": "of the source" if corpus.test is not None else "split off by seed",
             **counts,
@@ -123,30 +129,48 @@ def _with_test(corpus: Corpus, place: Any, opening: Opening) -> Corpus:
 
 
 def _settings_of(part: type[Any]) -> set[str]:
-    return set(catalog.settings(part)) | {"smoothing"}
+    return set(catalog.settings(part)) | {"smoothing"} | set(part.hints)
 
 
-def choose_task(kind: str, wanted: str | None) -> tuple[str, str | None]:
-    """The task's name and the goal that was asked for, from ``--task``.
+def choose_task(
+    corpus: Corpus, wanted: str | None, settings: Mapping[str, Any]
+) -> tuple[str, str | None, Claim]:
+    """The task's name, the goal that was asked for, and the task's claim.
 
-    ``--task`` names a task (``image``) or a goal (``regression``).
+    ``--task`` names a task (``image``) or a goal (``regression``); otherwise the task with
+    the strongest claim on the data gets them.
 
     Raises:
         SettingError: There is no such task or goal, or it cannot learn from this kind.
+        DataError: No task can, or what was said about the data does not fit.
     """
     if wanted is not None and wanted not in GOALS:
         part = catalog.find("tasks", wanted) if ":" in wanted else _task_named(wanted)
-        if kind not in part.kinds:
-            fits = [name for name, each in catalog.parts("tasks") if kind in each.kinds]
+        claim = _claim(part, corpus, settings)
+        if claim is None:
+            claims = _claims(corpus, settings)
             raise SettingError(
                 f"--task {wanted} learns from {' or '.join(part.kinds)}, but the data are of the"
-                f" kind {kind}; for those there is {', '.join(fits)}"
+                f" kind {corpus.kind}; for those there is {', '.join(claims) or 'no task'}"
             )
-        return wanted, None
-    for name, part in catalog.parts("tasks"):
-        if kind in part.kinds:
-            return name, wanted
-    raise DataError(f"no task learns from data of the kind {kind!r}")
+        return wanted, None, claim
+    claims = _claims(corpus, settings)
+    if not claims:
+        raise DataError(f"no task learns from data of the kind {corpus.kind!r}")
+    name = max(claims, key=lambda each: claims[each].strength)
+    return name, wanted, claims[name]
+
+
+def _claims(corpus: Corpus, settings: Mapping[str, Any]) -> dict[str, Claim]:
+    """Every task's claim; of those that a hint speaks to, theirs alone."""
+    parts = dict(catalog.parts("tasks"))
+    spoken = [name for name, part in parts.items() if set(part.hints) & set(settings)]
+    claims = {name: _claim(parts[name], corpus, settings) for name in spoken or parts}
+    return {name: claim for name, claim in claims.items() if claim is not None}
+
+
+def _claim(part: type[Task], corpus: Corpus, settings: Mapping[str, Any]) -> Claim | None:
+    return part.claim(corpus, {name: settings[name] for name in part.hints if name in settings})
 
 
 def _task_named(name: str) -> type[Task]:
@@ -154,14 +178,6 @@ def _task_named(name: str) -> type[Task]:
     if name not in known:
         raise SettingError(f"there is no task {name!r}{nearest(name, [*known, *GOALS])}")
     return catalog.find("tasks", name)
-
-
-def _goal(corpus: Corpus, wanted: str | None, settings: dict[str, Any]) -> Goal:
-    targets = corpus.train.targets
-    if targets is None:
-        raise DataError("there are no targets to learn; name them with --target")
-    smoothing = settings.pop("smoothing", 0.0)
-    return find_goal(targets, wanted, smoothing=smoothing)
 
 
 def feed_of(

@@ -21,6 +21,7 @@ from paceline.data.base.locate import open_source
 from paceline.jobs.assemble import build_model
 from paceline.jobs.folder import RunFolder
 from paceline.jobs.material import OWN
+from paceline.jobs.measure import Answering, unknown_batches
 from paceline.jobs.prepare import Batches, batches_of
 from paceline.models.base import Standardised
 from paceline.tasks.base import Goal, Task, goal_from_json
@@ -121,17 +122,13 @@ class Run:
             DataError: The run predicts numbers.
         """
         if self.goal.name != "classification":
-            raise DataError("this run predicts numbers; it has no probabilities")
+            raise DataError(f"this run is of {self.goal.name}; it has no probabilities")
         probabilities: Answers = self._answers(x).double().numpy()
         return probabilities
 
     def answers(self, x: Any) -> dict[str, list[Any]]:
         """Answers as JSON values: ``prediction`` and, for classes, its ``probability``."""
-        answer = self._answers(x)
-        found = {"prediction": self.goal.decode(answer).tolist()}
-        if self.goal.name == "classification":
-            found["probability"] = answer.amax(-1).double().tolist()
-        return found
+        return self.goal.says(self._answers(x))
 
     @property
     def classes(self) -> list[Any]:
@@ -151,13 +148,16 @@ class Run:
         examples = self._examples(x)
         if isinstance(examples, Examples):
             targets = examples.targets if y is None else np.asarray(y)
-            if targets is None:
+            assert self.task is not None
+            encoded = self.task.encode(Examples(inputs=examples.inputs, targets=targets))
+            if encoded.targets is None:
                 raise DataError("there are no targets to evaluate with; give y")
-            encoded = self.goal.encode(targets)
-            measured = self.goal.metrics(self._answers(examples), encoded)
+            batches = batches_of(encoded, self._device)
+            if batches is None:
+                raise DataError("there are no examples to evaluate on")
         else:
-            given, wanted = answers(self.model, examples(), self.goal, self._precision())
-            measured = self.goal.metrics(given, wanted)
+            batches = examples
+        measured = self.goal.metrics(*answers(self.model, batches(), self.goal, self._precision()))
         measured.pop("loss")
         return measured
 
@@ -165,27 +165,21 @@ class Run:
         found = x if isinstance(x, Examples) else self._examples(x)
         if isinstance(found, Examples):
             assert self.task is not None
-            encoded = self.task.encode(Examples(inputs=found.inputs, targets=None))
-            unknown = torch.zeros(len(encoded))
-            batches = batches_of(
-                type(encoded)(inputs=encoded.inputs, targets=unknown), self._device
-            )
-            if batches is None:
-                raise DataError("there are no examples to predict")
+            batches = unknown_batches(self.task, found, self._device)
         else:
             batches = found
-        return answers(self.model, batches(), self.goal, self._precision())[0]
+        return answers(self.model, batches(), Answering(self.goal), self._precision())[0]
 
     def _examples(self, x: Any) -> Examples | Batches:
         """Raw examples, or batches where the data are a person's own."""
         if self.task is None:
             return _own_batches(x, self._device)
-        shape = getattr(self.task, "shape", None)
         opening = Opening(
             target=self.facts["data"].get("target"),
             skip_bad=False,
             progress=Silence(),
-            image_shape=shape,
+            image_shape=getattr(self.task, "shape", None),
+            sample_rate=getattr(self.task, "sample_rate", None),
         )
         _, source, place = open_source(x, opening)
         return source.read_inputs(place, opening)

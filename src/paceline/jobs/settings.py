@@ -39,7 +39,7 @@ def write_settings(
     for line in material.notes:
         record.note("warning", "data", {"why": line}, source="data")
     kind = {"kind": facts["kind"], "source": facts["source"]}
-    why = "asked for" if recipe.task.name else f"the data are of the kind {facts['kind']}"
+    why = "asked for" if recipe.task.name else facts.get("claim", "asked for")
     record.decide("task", material.task_name, seen=kind, reason=why)
     record.decide(
         "goal",

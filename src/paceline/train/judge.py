@@ -18,8 +18,8 @@ AVERAGE_EVERY = 4
 class Measure(Protocol):
     """What good means; every goal is one."""
 
-    def answer(self, output: Any) -> Tensor:
-        """Outputs as answers, the first axis the example."""
+    def judged(self, output: Any, target: Tensor) -> Tensor:
+        """What metrics need of outputs, the first axis the example."""
 
     def metrics(self, answer: Tensor, target: Tensor) -> dict[str, float]:
         """All metrics; one of them is called ``loss``."""
@@ -35,7 +35,7 @@ def answers(
     precision: Precision,
     tell: Callable[[int], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """All answers and targets of some batches, on the CPU; the network is left in eval mode."""
+    """What metrics need of some batches, on the CPU; the network is left in eval mode."""
     network.eval()
     given: list[Tensor] = []
     wanted: list[Tensor] = []
@@ -43,8 +43,8 @@ def answers(
         for batch in batches:
             with precision.autocast():
                 output = network(*batch.inputs)
-            given.append(measure.answer(_on_cpu(output)))
             wanted.append(batch.targets.cpu())
+            given.append(measure.judged(_on_cpu(output), wanted[-1]))
             if tell is not None:
                 tell(len(batch))
     return torch.cat(given), torch.cat(wanted)

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,11 +33,11 @@ classes = some.lists(some.integers(0, 4), min_size=9, max_size=80)
     shares,
     shares,
     some.integers(0, 5),
-    some.sampled_from(["classification", "regression"]),
+    some.booleans(),
 )
-def test_parts_are_disjoint_complete_and_repeatable(labels, validation, test, seed, goal):
+def test_parts_are_disjoint_complete_and_repeatable(labels, validation, test, seed, stratify):
     def divided():
-        return split(corpus(labels), goal, seed=seed, validation=validation, test=test)
+        return split(corpus(labels), stratify=stratify, seed=seed, validation=validation, test=test)
 
     parts = three(divided())
     assert sorted(row for part in parts for row in rows(part)) == list(range(len(labels)))
@@ -49,7 +50,7 @@ def test_parts_are_disjoint_complete_and_repeatable(labels, validation, test, se
 
 @given(classes, shares, shares, some.integers(0, 5))
 def test_each_class_has_its_share_within_one_example(labels, validation, test, seed):
-    parts = split(corpus(labels), "classification", seed=seed, validation=validation, test=test)
+    parts = split(corpus(labels), stratify=True, seed=seed, validation=validation, test=test)
     whole = Counter(labels)
     for part, share in ((parts.validation, validation), (parts.test, test)):
         found = Counter(part.targets.tolist())
@@ -61,13 +62,13 @@ def test_each_class_has_its_share_within_one_example(labels, validation, test, s
 
 def test_large_classes_give_exactly_the_rounded_sizes():
     labels = [0] * 503 + [1] * 250 + [2] * 247
-    parts = split(corpus(labels), "classification", seed=0, validation=0.1, test=0.2)
+    parts = split(corpus(labels), stratify=True, seed=0, validation=0.1, test=0.2)
     assert [len(part) for part in three(parts)] == [700, 100, 200]
 
 
 def test_a_seed_chooses_the_division():
     found = {
-        tuple(rows(split(corpus(range(50)), "regression", seed=s, validation=0.1, test=0.2).test))
+        tuple(rows(split(corpus(range(50)), stratify=False, seed=s, validation=0.1, test=0.2).test))
         for s in range(5)
     }
     assert len(found) == 5
@@ -75,7 +76,7 @@ def test_a_seed_chooses_the_division():
 
 def test_a_class_of_one_is_trained_on_and_named_and_one_of_two_is_tested():
     labels = np.array(["a"] * 10 + ["b"] * 2 + ["c"], dtype=object)
-    parts = split(corpus(labels), "classification", seed=0, validation=0.1, test=0.2)
+    parts = split(corpus(labels), stratify=True, seed=0, validation=0.1, test=0.2)
     assert "(c)" in parts.notes[0]
     assert Counter(parts.train.targets.tolist())["c"] == 1
     assert Counter(parts.test.targets.tolist())["b"] == 1
@@ -83,29 +84,42 @@ def test_a_class_of_one_is_trained_on_and_named_and_one_of_two_is_tested():
 
 def test_parts_that_a_source_brings_stay_as_they_are():
     own = Examples(inputs=(np.arange(3),), targets=np.arange(3))
-    parts = split(corpus([0, 1] * 20, test=own), "classification", seed=0, validation=0.1, test=0.2)
+    parts = split(corpus([0, 1] * 20, test=own), stratify=True, seed=0, validation=0.1, test=0.2)
     assert parts.test is own and len(parts.validation) == 4 and len(parts.train) == 36
     both = corpus([0, 1] * 20, test=own, validation=own)
-    assert len(split(both, "regression", seed=0, validation=0.1, test=0.2).train) == 40
+    assert len(split(both, stratify=False, seed=0, validation=0.1, test=0.2).train) == 40
 
 
 def test_ten_examples_are_enough():
     for labels in ([0, 1] * 5, [0, 1, 2, 3, 4] * 2, [0] * 9 + [1]):
-        parts = split(corpus(labels), "classification", seed=0, validation=0.1, test=0.2)
+        parts = split(corpus(labels), stratify=True, seed=0, validation=0.1, test=0.2)
         assert all(len(part) > 0 for part in three(parts))
 
 
 @pytest.mark.parametrize(
-    ("labels", "goal", "given_shares", "kind", "said"),
+    ("labels", "stratify", "given_shares", "kind", "said"),
     [
-        ([0, 1], "regression", (0.1, 0.2), DataError, "2 examples, but at least 3"),
-        ([0, 1, 2, 3], "classification", (0.1, 0.2), DataError, "cannot be divided"),
-        ([0, 1] * 5, "regression", (0.5, 0.5), SettingError, "together under 1"),
-        ([0, 1] * 5, "regression", (-0.1, 0.5), SettingError, "at least 0"),
-        ([0, 1] * 5, "regresion", (0.1, 0.2), SettingError, "did you mean 'regression'"),
+        ([0, 1], False, (0.1, 0.2), DataError, "2 examples, but at least 3"),
+        ([0, 1, 2, 3], True, (0.1, 0.2), DataError, "cannot be divided"),
+        ([0, 1] * 5, False, (0.5, 0.5), SettingError, "together under 1"),
+        ([0, 1] * 5, False, (-0.1, 0.5), SettingError, "at least 0"),
     ],
 )
-def test_impossible_wishes_are_refused(labels, goal, given_shares, kind, said):
+def test_impossible_wishes_are_refused(labels, stratify, given_shares, kind, said):
     validation, test = given_shares
     with pytest.raises(kind, match=said):
-        split(corpus(labels), goal, seed=0, validation=validation, test=test)
+        split(corpus(labels), stratify=stratify, seed=0, validation=validation, test=test)
+
+
+def test_a_group_is_never_divided():
+    groups = np.arange(60) % 7
+    whole = replace(corpus([0, 1] * 30), groups=groups)
+    parts = split(whole, stratify=True, seed=0, validation=0.2, test=0.2)
+    found = [set(groups[rows(part)]) for part in three(parts)]
+    assert all(found) and sum(map(len, found)) == len(set.union(*found)) == 7
+
+
+def test_too_few_groups_are_refused():
+    whole = replace(corpus([0, 1] * 30), groups=np.arange(60) % 2)
+    with pytest.raises(DataError, match="2 groups"):
+        split(whole, stratify=True, seed=0, validation=0.2, test=0.2)

@@ -21,9 +21,11 @@ class Examples:
     Attributes:
         inputs: By kind: ``image`` uint8 array [n, channels, height, width], or a
             ``LazyImages`` where they are read one by one; ``table`` a pandas DataFrame;
-            ``tensors`` a tuple of arrays, first axis the example.
+            ``tensors`` a tuple of arrays, first axis the example; ``text``, ``tagging``,
+            ``audio`` an object array [n] of strings, of lists of words, of waveforms.
         targets: Array [n] of labels or numbers as they stand in the source (strings,
-            integers, floats); None where there is nothing to compare with.
+            integers, floats; for sequences an object array of lists); None where there is
+            nothing to compare with.
     """
 
     inputs: Any
@@ -51,13 +53,15 @@ class Corpus:
 
     Attributes:
         name: Short, fit for a folder's name.
-        kind: ``image``, ``table`` or ``tensors``; finds the task.
+        kind: ``image``, ``table``, ``tensors``, ``text`` …; finds the task.
         train: All examples that are not in a part of their own.
         validation: A validation part that the source brings along, or None.
         test: A test part that the source brings along, or None.
         fingerprint: Hexadecimal digest that changes when the data change.
         notes: Warnings for a person, one line each.
         facts: What was found, for the ledger: files, encodings, sizes.
+        groups: To which group each of the training examples belongs [n]: those of a group
+            are never divided between parts; None where each stands for itself.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Corpus:
     fingerprint: str
     notes: tuple[str, ...] = ()
     facts: dict[str, Any]
+    groups: np.ndarray[Any, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,12 +85,16 @@ class Opening:
         progress: Told how far a long read has come.
         image_shape: (channels, height, width) that images are brought to; None lets the
             source choose. A trained run asks for the shape that it was trained with.
+        sample_rate: Of sounds, in samples a second; likewise.
+        group: Name of a column whose equal values are never divided between parts.
     """
 
     target: str | None
     skip_bad: bool
     progress: Progress
     image_shape: tuple[int, int, int] | None = None
+    sample_rate: int | None = None
+    group: str | None = None
 
 
 class Source(ABC):

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from paceline.core.errors import DataError, SettingError, nearest
+from paceline.core.errors import DataError, SettingError
 from paceline.data.base.source import Corpus, Examples
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
-_GOALS = ("classification", "regression")
 _STREAM = 0x5B117
 
 
@@ -29,26 +28,25 @@ class Parts:
     notes: tuple[str, ...] = ()
 
 
-def split(corpus: Corpus, goal_name: str, *, seed: int, validation: float, test: float) -> Parts:
+def split(corpus: Corpus, *, stratify: bool, seed: int, validation: float, test: float) -> Parts:
     """Divides a corpus; the same for the same data and seed.
 
     Parts that the source brings along stay as they are, and nothing is taken from the
-    training examples for them. For classification each part has each class in its share,
-    within one example; a class of three or more examples is in every part.
+    training examples for them. Stratified, each part has each class in its share, within
+    one example; a class of three or more examples is in every part. Where the corpus has
+    groups, they are kept whole, and the shares are those of the groups.
 
     Args:
         corpus: What a source gave.
-        goal_name: ``classification`` (stratified) or ``regression``.
+        stratify: Whether targets are classes.
         seed: Chooses the division.
         validation: Share of the training examples, from 0 to under 1.
         test: Share of the training examples, from 0 to under 1.
 
     Raises:
         DataError: There are too few examples to give every part one.
-        SettingError: A share is out of range, or there is no such goal.
+        SettingError: A share is out of range.
     """
-    if goal_name not in _GOALS:
-        raise SettingError(f"there is no goal {goal_name!r}{nearest(goal_name, _GOALS)}")
     shares = np.array(
         [
             0.0 if corpus.validation is not None else validation,
@@ -63,11 +61,14 @@ def split(corpus: Corpus, goal_name: str, *, seed: int, validation: float, test:
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([_STREAM, seed])))
     count = len(corpus.train)
     _refuse_too_few(count, shares)
-    if goal_name == "classification":
+    notes: tuple[str, ...] = ()
+    if corpus.groups is not None:
+        rows = _by_group(corpus.groups, shares, random)
+    elif stratify:
         assert corpus.train.targets is not None, "a corpus for training has targets"
         rows, notes = _stratified(corpus.train.targets, shares, random)
     else:
-        rows, notes = _shuffled(count, shares, random), ()
+        rows = _shuffled(count, shares, random)
     train, *held_out = (corpus.train.take(part) for part in rows)
     return Parts(
         train=train,
@@ -92,6 +93,16 @@ def _shuffled(count: int, shares: Any, random: np.random.Generator) -> list[Rows
     while wanted.sum() >= count:
         wanted[wanted.argmax()] -= 1
     return _cut(order, wanted)
+
+
+def _by_group(groups: Any, shares: Any, random: np.random.Generator) -> list[Rows]:
+    """Whole groups for each part."""
+    names, of = np.unique(groups.astype(str), return_inverse=True)
+    if len(names) < 1 + int((shares > 0).sum()):
+        raise DataError(
+            f"there are {len(names)} groups, but each of training, validation and test needs one"
+        )
+    return [np.flatnonzero(np.isin(of, part)) for part in _shuffled(len(names), shares, random)]
 
 
 def _cut(order: Rows, counts: Any) -> list[Rows]:

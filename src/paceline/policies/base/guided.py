@@ -63,12 +63,14 @@ class Guided(Policy):
     Attributes:
         shared_first: Rounds that are shared before one agent may do all: enough to find a
             choice that is better.
+        may_be_alone: Whether one agent may do all where that is better.
 
     Raises:
         SettingError: There is no such guide, or it is itself a policy that needs one.
     """
 
     shared_first: ClassVar[int] = 12
+    may_be_alone: ClassVar[bool] = True
 
     def __init__(self, terms: Terms, *, guide: str = "model", gated: bool = True) -> None:
         super().__init__(terms)
@@ -104,6 +106,11 @@ class Guided(Policy):
     def _shared(self, seen: RoundReading, taken: Assignment, outcome: RoundReading) -> None:
         """Learns from a round in which there was nothing to choose."""
 
+    def _why(self, number: int) -> str:
+        """What is told of a choice."""
+        choice = self._grid.choices[number]
+        return f"a synchronisation every {choice.sync_interval}, batch × {choice.batch_factor:g}"
+
     def _efficiency(self, number: int) -> float:
         """What an example is thought to bring with a choice."""
         return 1.0 if number == 0 else self._sight.efficiency(number)
@@ -120,11 +127,12 @@ class Guided(Policy):
         number, why = 0, self._gate.reason
         if self._gate.is_open:
             number = self._choose(self._as_shared(seen))
-            choice = seen.choices[number]
-            why = f"a synchronisation every {choice.sync_interval}, batch × {choice.batch_factor:g}"
+            why = self._why(number)
         speeds = self._grid.speeds(self._alone.seconds, self._alone.communication)
         speed = max(float(speeds[number]) * self._efficiency(number), float(speeds[0]))
-        alone = self._alone.assignment(seen, planned.samples, speed)
+        alone = None
+        if self.may_be_alone:
+            alone = self._alone.assignment(seen, planned.samples, speed)
         return alone or replace(planned, choice=number, reason=why)
 
     def _as_shared(self, seen: RoundReading) -> RoundReading:
@@ -184,7 +192,7 @@ class Guided(Policy):
                 own=asked,
             )
         )
-        by_itself = self._alone.plan(outcome)
+        by_itself = self._alone.plan(outcome) if self.may_be_alone else None
         promised = float(speeds[0])
         if by_itself is not None and sum(count > 0 for count in taken.samples) > 1:
             promised = max(promised, 1 / by_itself[1])

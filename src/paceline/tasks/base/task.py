@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,8 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paceline.core.errors import DataError
+from paceline.core.findings import Finding
+from paceline.core.progress import Progress
 from paceline.core.signature import Signature
-from paceline.data.base import Corpus, Examples
+from paceline.data.base import Corpus, Examples, Parts, split
+from paceline.tasks.base.baselines import Baseline, measure_baselines
+from paceline.tasks.base.find_goal import find_goal
 from paceline.tasks.base.goal import Goal
 
 
@@ -23,7 +28,8 @@ class Encoded:
     Attributes:
         inputs: In the order of the signature; instead of a tensor there may be a
             ``LazyImages``, which is streamed.
-        targets: int64 [n] or float32 [n]; None where there is nothing to compare with.
+        targets: int64 [n] or float32 [n], for sequences int64 [n, length] with -100 where
+            nothing counts; None where there is nothing to compare with.
     """
 
     inputs: tuple[Any, ...]
@@ -31,6 +37,40 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.inputs[0])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """Why a task takes a corpus for its own; the strongest claim gets it.
+
+    Attributes:
+        strength: 0 to 1; a half where the kind of the corpus is all that speaks for it.
+        reason: What was seen, a few words for the ledger.
+        corpus: The corpus as the task wants it.
+    """
+
+    strength: float
+    reason: str
+    corpus: Corpus
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """What a trained network made of the test examples.
+
+    Attributes:
+        answer: What the goal's ``judged`` gave, on the CPU.
+        target: Encoded targets.
+        examples: As the source gave them.
+        train: The examples that it learnt from, likewise.
+        ask: Answers for other examples, as the goal's ``answer`` gives them.
+    """
+
+    answer: Tensor
+    target: Tensor
+    examples: Examples
+    train: Examples
+    ask: Callable[[Examples], Tensor]
 
 
 class Task(ABC):
@@ -42,12 +82,65 @@ class Task(ABC):
     Class attributes:
         kinds: The kinds of corpus it can learn from.
         default_model: Name of the part on the models shelf.
-        default_epochs: Passes over the data when no budget is given.
+        hints: Settings that say how data are to be read (which column is what); they are
+            given to ``claim``, and a corpus is refused where one of them does not fit.
     """
 
     kinds: ClassVar[tuple[str, ...]]
     goal: Goal
     default_model: ClassVar[str]
+    hints: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def claim(cls, corpus: Corpus, hints: Mapping[str, Any]) -> Claim | None:
+        """Whether examples are of its kind, and why; None where they are not.
+
+        Args:
+            corpus: What a source gave; of a kind of this task's, or of another that it can
+                make its own (a table that holds nothing but sentences).
+            hints: What a person said, of the settings that are named in ``hints``.
+
+        Raises:
+            DataError: A hint names what is not there.
+        """
+        if corpus.kind not in cls.kinds:
+            return None
+        return Claim(strength=0.5, reason=f"the data are of the kind {corpus.kind}", corpus=corpus)
+
+    @classmethod
+    def find_goal(cls, corpus: Corpus, wanted: str | None, settings: dict[str, Any]) -> Goal:
+        """What good means; takes the settings that are the goal's out of ``settings``.
+
+        Args:
+            corpus: As claimed.
+            wanted: ``classification`` or ``regression``, where a person said so.
+            settings: Of the task, by a person.
+
+        Raises:
+            DataError: There is nothing to learn.
+        """
+        if corpus.train.targets is None:
+            raise DataError("there are no targets to learn; name them with --target")
+        smoothing = settings.pop("smoothing", 0.0)
+        return find_goal(corpus.train.targets, wanted, smoothing=smoothing)
+
+    @classmethod
+    def divide(
+        cls, corpus: Corpus, goal: Goal, *, seed: int, validation: float, test: float
+    ) -> Parts:
+        """Training, validation and test examples; see ``split``."""
+        return split(corpus, stratify=goal.stratify, seed=seed, validation=validation, test=test)
+
+    @classmethod
+    def samples(cls, held_out: int) -> Iterator[tuple[Corpus, Examples]]:
+        """Small made-up corpora, each with its training examples, to try the task on.
+
+        Only needed where examples are of a kind that nobody else has.
+
+        Args:
+            held_out: Changes the examples of a corpus that are not training examples.
+        """
+        yield from ()
 
     @classmethod
     @abstractmethod
@@ -66,9 +159,30 @@ class Task(ABC):
     def signature(self) -> Signature:
         """What a model must take and give."""
 
-    @abstractmethod
     def features(self, examples: Examples) -> np.ndarray[Any, Any]:
         """Plain numbers for plain baselines: float32 [n, columns], nan for missing."""
+        raise NotImplementedError
+
+    def baselines(
+        self, parts: Parts, *, seed: int, progress: Progress, effort: float = 1.0
+    ) -> dict[str, Baseline]:
+        """What plain methods reach on the test examples; see ``measure_baselines``."""
+        assert parts.train.targets is not None and parts.test.targets is not None
+        return measure_baselines(
+            self.goal,
+            self.features(parts.train),
+            parts.train.targets,
+            self.features(parts.test),
+            parts.test.targets,
+            seed=seed,
+            progress=progress,
+            categorical=self.categorical_features(),
+            effort=effort,
+        )
+
+    def findings(self, judged: Judged) -> tuple[dict[str, float], tuple[Finding, ...]]:
+        """More metrics of the test, and what is worth looking at beside them."""
+        return {}, self.goal.findings(judged.answer, judged.target)
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
