@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 
 from paceline.core.errors import DataError
 from paceline.data.base.delimited import read_delimited
+from paceline.tasks.base import Task
 
 PLAIN = "name,age,paid\nann,31,yes\nbob,?,no\ncy,7,yes\n"
 
@@ -135,8 +136,10 @@ def test_what_cannot_be_read_is_said_in_one_line(opened, saved, content, said):
 
 
 def test_a_target_must_be_named_and_the_nearest_is_offered(opened, saved):
+    corpus = opened(saved(PLAIN))
+    assert corpus.train.targets is None and list(corpus.train.inputs) == ["name", "age", "paid"]
     with pytest.raises(DataError, match=r"say with --target .* there are: age, name, paid"):
-        opened(saved(PLAIN))
+        Task.find_goal(corpus, None, {})
     with pytest.raises(DataError, match="did you mean 'paid'"):
         opened(saved(PLAIN), "payed")
     with pytest.raises(DataError, match="no column '3'"):
@@ -283,3 +286,27 @@ def test_the_published_adult_table_is_read(opened, shared):
     assert int((corpus.train.targets == ">50K").sum()) == 7841
     assert int((corpus.test.targets == ">50K").sum()) == 3846
     assert corpus.train.inputs["column_2"].isna().sum() == 1836
+
+
+def test_json_lines_are_a_table(opened, tmp_path):
+    file = tmp_path / "some.jsonl"
+    file.write_text('{"a": 1, "b": "x"}\n\n{"a": 2, "b": "y"}\n')
+    corpus = opened(file, "b")
+    assert corpus.train.inputs["a"].tolist() == [1, 2]
+    assert corpus.train.targets.tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize("line", ["[1]", '{"a": ', "7"])
+def test_a_broken_line_of_json_is_named(opened, tmp_path, line):
+    file = tmp_path / "some.jsonl"
+    file.write_text('{"a": 1, "b": "x"}\n' + line + "\n")
+    with pytest.raises(DataError, match="line 2"):
+        opened(file, "b")
+
+
+def test_a_column_of_groups_goes_along_and_is_no_input(opened, saved):
+    text = "a,who,b\n1,x,1\n2,y,\n3,y,3\n"
+    corpus = opened(saved(text), "b", group="who", skip_bad=True)
+    assert corpus.groups.tolist() == ["x", "y"] and list(corpus.train.inputs) == ["a"]
+    with pytest.raises(DataError, match="no column 'whom'"):
+        opened(saved(text), "b", group="whom", skip_bad=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Cell = str | float | int | None
+KINDS = ("table", "matrix", "pictures")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

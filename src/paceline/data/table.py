@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +16,15 @@ from paceline.data.base import Corpus, Examples, Opening, Source
 from paceline.data.base.delimited import Delimited, read_delimited
 from paceline.data.base.fingerprint import fingerprint
 from paceline.data.base.folders import short_name, visible
+from paceline.data.base.looks import looks_delimited, looks_tagged
 
 _TEXT = (".csv", ".tsv", ".txt", ".data")
 _BINARY = (".parquet", ".pq", ".feather")
-_NAME = re.compile(r"\.(csv|tsv|txt|data)(\.gz)?$|\.(parquet|pq|feather)$", re.IGNORECASE)
+_JSON = (".jsonl", ".ndjson")
+_ENDINGS = r"(\.gz)?$|\.(parquet|pq|feather|jsonl|ndjson)$"
+_NAME = re.compile(r"\.(csv|tsv|txt|data)" + _ENDINGS, re.IGNORECASE)
 # In a folder a .txt is more likely to be read by people.
-_NAME_IN_FOLDER = re.compile(r"\.(csv|tsv|data)(\.gz)?$|\.(parquet|pq|feather)$", re.IGNORECASE)
+_NAME_IN_FOLDER = re.compile(r"\.(csv|tsv|data)" + _ENDINGS, re.IGNORECASE)
 _LAST = ("-1", "last")
 
 
@@ -30,28 +34,30 @@ class Table(Source):
 
     Delimiter, encoding and header are found. Without a header the columns are called
     ``column_1`` and so on, and the target may be given by its number. ``facts["target"]``
-    has the name of the column that was found.
+    has the name of the column that was found; without a target all columns are inputs, and
+    a task may find one by its name.
     """
 
-    promise = "a table (.csv .tsv .txt .data, also .gz; .parquet .feather) with --target COLUMN"
+    promise = "a table (.csv .tsv .txt .data, also .gz; .parquet .feather .jsonl)"
 
     @staticmethod
     def recognises(place: Any) -> bool:
         if not isinstance(place, Path):
             return _is_frame(place)
         if not place.is_dir():
-            return bool(_NAME.search(place.name))
+            return bool(_NAME.search(place.name)) and _is_table(place)
         return bool(_named(place, "train")) or _only_tables(place)
 
     def read(self, place: Any, opening: Opening) -> Corpus:
         files = _files(place) if isinstance(place, Path) else {"train": place}
         loaded = _load(files.pop("train"), opening, None)
-        target = _target(loaded, opening.target)
+        target = None if opening.target is None else _target(loaded, opening.target)
+        loaded, groups = _grouped(loaded, opening.group)
         notes = list(loaded.notes)
         train = _examples(loaded, target, opening, notes)
         content, parts = [_content(loaded, train)], {}
         for part, file in files.items():
-            found = _load(file, opening, loaded)
+            found = _without(_load(file, opening, loaded), opening.group)
             if _is_part(found, loaded, target, notes):
                 notes += found.notes
                 held_out = _examples(found, target, opening, notes)
@@ -65,7 +71,8 @@ class Table(Source):
             test=parts.get("test"),
             fingerprint=fingerprint("table", target, content),
             notes=tuple(notes),
-            facts=loaded.facts | {"target": target, "examples": len(train)},
+            facts=loaded.facts | {"target": target, "examples": len(train)} | _home(place),
+            groups=None if groups is None else groups[_kept(loaded, target)],
         )
 
     def read_inputs(self, place: Any, opening: Opening) -> Examples:
@@ -94,12 +101,51 @@ class _Loaded:
     facts: dict[str, Any]
 
 
+def _home(place: Any) -> dict[str, str]:
+    """Where files lie that a table names."""
+    if not isinstance(place, Path):
+        return {}
+    return {"folder": str(place if place.is_dir() else place.parent)}
+
+
+def _grouped(loaded: _Loaded, name: str | None) -> tuple[_Loaded, np.ndarray[Any, Any] | None]:
+    """The table without the column of groups, and that column."""
+    if name is None:
+        return loaded, None
+    if name not in loaded.frame:
+        columns = list(loaded.frame.columns)
+        raise DataError(f"{loaded.where} has no column {name!r}{nearest(name, columns)}")
+    return _without(loaded, name), loaded.frame[name].astype(str).to_numpy(dtype=object)
+
+
+def _without(loaded: _Loaded, name: str | None) -> _Loaded:
+    if name is None or name not in loaded.frame:
+        return loaded
+    return replace(loaded, frame=loaded.frame.drop(columns=name))
+
+
+def _kept(loaded: _Loaded, target: str | None) -> Any:
+    """Which rows have a target: bool [rows]."""
+    if target is None:
+        return slice(None)
+    return loaded.frame[target].notna().to_numpy()
+
+
 def _is_frame(place: Any) -> bool:
     return hasattr(place, "iloc") and hasattr(place, "columns")
 
 
 def _tables(folder: Path) -> list[Path]:
-    return [entry for entry in visible(folder) if _NAME_IN_FOLDER.search(entry.name)]
+    named = [entry for entry in visible(folder) if _NAME_IN_FOLDER.search(entry.name)]
+    return [entry for entry in named if entry.is_file() and _is_table(entry)]
+
+
+def _is_table(file: Path) -> bool:
+    """Whether it is no text of another kind: tagged words, or sentences for people."""
+    if file.suffix.lower() in (*_BINARY, *_JSON):
+        return True
+    prose = file.name.lower().removesuffix(".gz").endswith(".txt") and not looks_delimited(file)
+    return not prose and not looks_tagged(file)
 
 
 def _named(folder: Path, part: str) -> list[Path]:
@@ -147,6 +193,8 @@ def _load(file: Any, opening: Opening, like: _Loaded | None) -> _Loaded:
         return _in_memory(file)
     if file.suffix.lower() in _BINARY:
         return _checked(_binary(file), str(file))
+    if file.suffix.lower() in _JSON:
+        return _checked(_json_lines(file), str(file))
     text = read_delimited(
         file,
         target=opening.target,
@@ -184,6 +232,28 @@ def _binary(file: Path) -> Any:
         raise DataError(f"{file} cannot be read as {file.suffix[1:]}: {reason}") from None
 
 
+def _json_lines(file: Path) -> Any:
+    """A table of one JSON object a line."""
+    pandas = need("pandas", extra="tables", purpose=f"reading {file.name}")
+    rows: list[dict[str, Any]] = []
+    number = 0
+    try:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            number += 1
+            if line.strip():
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError("it is another value")
+                rows.append(row)
+    except UnicodeDecodeError:
+        raise DataError(f"{file} is not UTF-8 text") from None
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"{file}, line {number}: this is no JSON object ({error})") from None
+    return pandas.DataFrame(rows)
+
+
 def _in_memory(frame: Any) -> _Loaded:
     return _checked(frame, "the table")
 
@@ -206,14 +276,9 @@ def _checked(frame: Any, where: str) -> _Loaded:
     )
 
 
-def _target(loaded: _Loaded, wanted: str | None) -> str:
+def _target(loaded: _Loaded, wanted: str) -> str:
     """The name of the target column."""
     columns = list(loaded.frame.columns)
-    if wanted is None:
-        raise DataError(
-            f"{loaded.where} is a table; say with --target which column to predict"
-            f"{nearest('', columns)}"
-        )
     if wanted in columns:
         found = wanted
     elif wanted in _LAST:
@@ -227,7 +292,9 @@ def _target(loaded: _Loaded, wanted: str | None) -> str:
     return str(found)
 
 
-def _examples(loaded: _Loaded, target: str, opening: Opening, notes: list[str]) -> Examples:
+def _examples(loaded: _Loaded, target: str | None, opening: Opening, notes: list[str]) -> Examples:
+    if target is None:
+        return Examples(inputs=loaded.frame, targets=None)
     frame, column = loaded.frame, loaded.frame[target]
     missing = np.flatnonzero(column.isna().to_numpy())
     if len(missing):
@@ -272,10 +339,10 @@ def _labels(column: Any) -> np.ndarray[Any, Any]:
     return np.array([*map(str, column.tolist()), None], dtype=object)[:-1]
 
 
-def _is_part(found: _Loaded, train: _Loaded, target: str, notes: list[str]) -> bool:
+def _is_part(found: _Loaded, train: _Loaded, target: str | None, notes: list[str]) -> bool:
     """Whether a table can be held out: it has the columns of the training table."""
     have, need_ = set(found.frame.columns), set(train.frame.columns)
-    if have == need_ - {target}:
+    if target is not None and have == need_ - {target}:
         notes.append(f"{found.where} has no column {target!r} and is not used")
         return False
     if have != need_:
@@ -290,8 +357,7 @@ def _is_part(found: _Loaded, train: _Loaded, target: str, notes: list[str]) -> b
 def _matched(examples: Examples, train: Examples, part: str, notes: list[str]) -> Examples:
     """Labels spelt as in training: a stray space or full stop at the end does not count."""
     known, labels = train.targets, examples.targets
-    assert known is not None and labels is not None, "both were read with their targets"
-    if known.dtype.kind != "O":
+    if known is None or labels is None or known.dtype.kind != "O":
         return examples
     words = set(known.tolist())
     spelt = [_spelt(str(label), words) for label in labels.tolist()]

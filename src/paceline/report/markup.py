@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-_VOID = frozenset({"meta", "rect", "line", "path", "circle"})
+_VOID = frozenset({"meta", "img", "rect", "line", "path", "circle"})
 
 
 class Html(str):

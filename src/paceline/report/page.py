@@ -17,6 +17,7 @@ from paceline.report.facts import (
     settings_section,
     warnings_section,
 )
+from paceline.report.findings import findings_section
 from paceline.report.markup import Html, join, tag
 from paceline.report.measure import in_words, number
 from paceline.report.result import result_section
@@ -58,6 +59,7 @@ def render(run: RunSummary, entries: list[Entry]) -> str:
             "main",
             result_section(run),
             curves(run.goal, entries, run.outcome.best_step if run.outcome else None),
+            findings_section(run.outcome.findings if run.outcome else ()),
             agents_section(entries),
             decisions_section(each for each in entries if not is_shares(each)),
             warnings_section(run, entries),
@@ -94,6 +96,7 @@ def _title(run: RunSummary) -> str:
 def _policy(style: str, script: str) -> str:
     return (
         f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)};"
+        " img-src data:;"
         " base-uri 'none'; form-action 'none'"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from paceline.core.errors import RunError, nearest
+from paceline.core.findings import KINDS, Finding
 from paceline.report.measure import best_of, primary_metric
 
 DEFAULT_FOLDER = "paceline-runs"
@@ -30,6 +32,7 @@ class Outcome:
         seconds: The whole run, testing and saving included.
         cpu_seconds: Processor time of the process.
         stopped: Why it ended: ``budget``, ``interrupted`` or a controller's reason.
+        findings: What is worth looking at beside the metrics.
     """
 
     test: Mapping[str, float]
@@ -41,6 +44,7 @@ class Outcome:
     seconds: float
     cpu_seconds: float
     stopped: str
+    findings: tuple[Finding, ...] = ()
 
     @property
     def measured(self) -> Mapping[str, float]:
@@ -195,7 +199,20 @@ def _outcome(result: Mapping[str, Any]) -> Outcome:
         seconds=_number(result.get("seconds")),
         cpu_seconds=_number(result.get("cpu_seconds")),
         stopped=str(result.get("stopped", "")),
+        findings=_findings(result.get("findings")),
     )
+
+
+def _findings(value: Any) -> tuple[Finding, ...]:
+    """Those that can be read; one that is damaged takes nothing with it."""
+    found = []
+    for each in value if isinstance(value, list) else ():
+        with contextlib.suppress(KeyError, TypeError, AttributeError):
+            finding = Finding.from_json(each)
+            wide = all(len(row) == len(finding.columns) for row in finding.rows)
+            if finding.kind in KINDS and (wide or finding.kind == "pictures"):
+                found.append(finding)
+    return tuple(found)
 
 
 def _section(facts: Mapping[str, Any], name: str) -> dict[str, Any]:

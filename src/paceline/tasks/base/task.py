@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paceline.core.errors import DataError
+from paceline.core.errors import DataError, nearest
 from paceline.core.findings import Finding
 from paceline.core.progress import Progress
 from paceline.core.signature import Signature
@@ -120,7 +120,13 @@ class Task(ABC):
             DataError: There is nothing to learn.
         """
         if corpus.train.targets is None:
-            raise DataError("there are no targets to learn; name them with --target")
+            columns = [str(name) for name in getattr(corpus.train.inputs, "columns", ())]
+            raise DataError(
+                f"{corpus.name} is a {corpus.kind}; say with --target which column to predict"
+                f"{nearest('', columns)}"
+                if columns
+                else "there are no targets to learn; name them with --target"
+            )
         smoothing = settings.pop("smoothing", 0.0)
         return find_goal(corpus.train.targets, wanted, smoothing=smoothing)
 
