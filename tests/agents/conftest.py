@@ -6,3 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))
+
+from paceline.agents.engines.local import Local  # it needs nothing from here
+
+Local.warm_up(steps=True)  # once for all tests: the first optimizer takes seconds to import

@@ -67,7 +67,7 @@ class Desk:
 def order(*ranges, fresh=True, identity=1):
     return {
         "do": "train", "id": identity, "ranges": [list(each) for each in ranges], "fresh": fresh,
-        "scale": 1.0, "learning_rate": None,
+        "scale": 1.0, "learning_rate": None, "together": 1,
     }  # fmt: skip
 
 

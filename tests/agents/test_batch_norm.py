@@ -87,7 +87,7 @@ def test_a_row_that_weighs_twice_is_as_two_rows(name):
     make, shape = CASES[name]
     inputs = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     shares, weights = [3, 5, 4], [2.0, 1.0, 3.0]
-    whole, _, models, grad = together(make, inputs, shares, weights)
+    _, _, models, grad = together(make, inputs, shares, weights)
     times = torch.tensor([2] * 3 + [1] * 5 + [3] * 4)
     plain = inputs.clone().requires_grad_()
     twin = make().double()

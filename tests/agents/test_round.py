@@ -27,6 +27,7 @@ def done(order, **other):
     said = {
         "say": "done", "id": order["id"], "ranges": order["ranges"], "loss": 2.0 * rows,
         "elements": rows, "touched": None, "seconds": 0.5 * rows,
+        "first": [2.0 * rows, rows],
     }  # fmt: skip
     return said | other
 
@@ -110,6 +111,7 @@ class Played:
             payload=lambda: b"",
             scale=1.0,
             learning_rate=0.1,
+            together=1,
             synchronised=synchronised,
             lost=lambda member, why: self.lost.append((member.number, why)),
             full=lambda member, most: self.full.append((member.number, most)),

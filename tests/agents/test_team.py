@@ -199,7 +199,7 @@ def test_a_slow_agent_gets_less_and_its_lane_tells_how_it_spent_the_step():
         fast, slow = crew.team.lanes
         assert fast.samples > 1.5 * slow.samples and fast.samples + slow.samples == made.BATCH
         assert slow.compute_seconds >= 0.004 * slow.samples
-        spent = crew.team.spent()
+        spent = crew.team.accounts.summary()
         assert set(spent) == {"1", "2"}
         for parts in spent.values():
             assert sum(parts.values()) == pytest.approx(1.0, abs=1e-3)

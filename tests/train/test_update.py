@@ -17,7 +17,7 @@ from paceline.train.update import Updater
 class Pull:
     """Work whose gradient is the number of the batch, and which can lose its agents."""
 
-    pieces, may_fail = 1, True
+    pieces, may_fail, interval, varies = 1, True, 1, False
 
     def __init__(self, parameter):
         self.parameter, self.fails, self.drawn = parameter, False, []
@@ -66,6 +66,15 @@ def test_a_larger_batch_is_more_of_them_and_counts_for_more():
     updater.update(Steer(batch_size=30))
     assert updater.work.drawn == [[0, 1, 2]]
     assert (updater.examples, updater.spent, updater.is_even) == (30, 3.0, False)
+
+
+def test_local_steps_count_each():
+    updater, _ = made()
+    updater.work.interval = 4
+    updater.update(Steer())
+    assert (updater.examples, updater.spent, updater.is_even) == (40, 4.0, True)
+    updater.work.varies = True
+    assert not updater.is_even
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])

@@ -18,9 +18,9 @@ from paceline.agents.batch_norm import synchronise
 from paceline.agents.bench import fill, fill_buffers
 from paceline.agents.local_steps import LocalSteps
 from paceline.agents.wire import Wire
-from paceline.agents.workshop import Workshop, elements
+from paceline.agents.workshop import Workshop
 from paceline.data.base.batches import mixed
-from paceline.train.alone import channels_last, is_out_of_memory
+from paceline.train.alone import channels_last, counted, is_out_of_memory, nothing_of
 from paceline.train.chance import WholeBatch, begin_batch, drops
 
 _BEAT_SECONDS = 0.25
@@ -83,6 +83,7 @@ class Agent:
         self._generator = torch.Generator(device=device)
         self._touched: set[int] = set()
         self._rows = workshop.rows_of(number)
+        self._first: tuple[float, int] = (0.0, 0)
         self._early: deque[tuple[dict[str, Any], bytes]] = deque()  # came while sums were awaited
         self._parameters = list(self._distinct())
         self._gradients = workshop.parameters.views(memories.gradient)
@@ -134,7 +135,9 @@ class Agent:
 
         Args:
             assignment: ``ranges`` ([number of the batch, first row, rows]), ``fresh``
-                (whether the gradient begins at zero), ``scale`` of the loss.
+                (whether the gradient begins at zero), ``scale`` of the loss,
+                ``learning_rate`` of local steps (None where there are none) and ``together``
+                (batches in each of them).
             parameters: Weights and buffers, where no memory is shared with the coordinator.
 
         Returns:
@@ -146,7 +149,8 @@ class Agent:
         self.update_model(parameters)
         if assignment["fresh"]:
             self._begin_gradient()
-        work = self._gradients_of if self._local is None else self._local_steps
+        exact = assignment["learning_rate"] is None
+        work = self._gradients_of if exact else self._local_steps
         try:
             total, weight = work(assignment)
         except Abandoned:
@@ -164,6 +168,7 @@ class Agent:
             "ranges": assignment["ranges"],
             "loss": total,
             "elements": weight,
+            "first": (total, weight) if exact else self._first,
             "touched": self._touched_spots(),
             "seconds": time.perf_counter() - began - self._waited,
         }
@@ -198,14 +203,18 @@ class Agent:
         return total, weight
 
     def _local_steps(self, assignment: dict[str, Any]) -> tuple[float, int]:
-        """One step of its own for each batch; leaves what they changed."""
+        """One step of its own for each few batches; leaves what they changed."""
         assert self._local is not None
         self._local.begin(assignment["learning_rate"])
-        total, weight = 0.0, 0
+        self._first, total, weight, together = (0.0, 0), 0.0, 0, assignment["together"]
+        batches = [[*pieces] for _, pieces in groupby(assignment["ranges"], lambda each: each[0])]
         try:
-            for _, pieces in groupby(assignment["ranges"], lambda each: each[0]):
+            for first in range(0, len(batches), together):
                 self._local.clear()
-                loss, counts = self._batch([*pieces], 1.0)
+                done = [self._batch(each, 1.0) for each in batches[first : first + together]]
+                loss, counts = sum(each[0] for each in done), sum(each[1] for each in done)
+                if first == 0:
+                    self._first = loss, counts
                 total, weight = total + loss, weight + counts
                 self._local.step(max(counts, 1))
         finally:
@@ -233,10 +242,8 @@ class Agent:
 
     def _counted(self, pieces: Sequence[Sequence[int]]) -> int:
         """How many values the loss of some rows is a mean over."""
-        chosen = [
-            self._rows.rows(number)[first : first + count] for number, first, count in pieces
-        ]
-        return sum(elements(self._rows.pick(rows).targets) for rows in chosen)
+        chosen = [self._rows.rows(number)[first : first + count] for number, first, count in pieces]
+        return sum(counted([self._rows.pick(rows).targets for rows in chosen]))
 
     def _gradient(self, number: int, first: int, count: int, scale: float) -> tuple[float, int]:
         """Adds the gradient of the summed loss of some rows; gives their mean loss."""
@@ -244,14 +251,14 @@ class Agent:
         inputs, targets = self._examples(number, first, count)
         if work.channels_last:
             inputs = tuple(channels_last(part) for part in inputs)
-        size = elements(targets)
+        (size,) = counted([targets])
         total = work.rows.batch_size
         if self._drops:
             begin_batch(work.seed, number)
         whole = WholeBatch(first=first, count=count, total=total) if self._drops else None
         with whole or contextlib.nullcontext(), work.precision.autocast():
             output = self._callable(*inputs)
-            loss = work.loss(output, targets) if size else _nothing_of(output)
+            loss = work.loss(output, targets) if size else nothing_of(output)
         (loss * (size * scale)).backward()  # type: ignore[no-untyped-call] # torch
         return float(loss.detach()), size
 
@@ -343,12 +350,6 @@ class _Heart:
             if work is not None:
                 with contextlib.suppress(OSError):
                     self._wire.send({"say": "alive", "id": work})
-
-
-def _nothing_of(output: Any) -> Tensor:
-    """A loss of 0 where no target counts: its mean would be 0 / 0, but layers must be passed."""
-    tensors = [output] if isinstance(output, Tensor) else list(output)
-    return torch.stack([each.sum() * 0.0 for each in tensors]).sum()
 
 
 def memories_of(workshop: Workshop, given: Sequence[Tensor] | None = None) -> Memories:

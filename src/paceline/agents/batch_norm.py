@@ -16,9 +16,7 @@ def _one() -> float:
     return 1.0
 
 
-def synchronise(
-    model: nn.Module, exchange: Exchange, weight: Callable[[], float] = _one
-) -> bool:
+def synchronise(model: nn.Module, exchange: Exchange, weight: Callable[[], float] = _one) -> bool:
     """Lets every batch normalisation of a model see the whole batch while it trains.
 
     With x the values of a channel on all agents, and w the weight of each row::
@@ -50,9 +48,7 @@ def synchronise(
 class _Whole:
     """The forward pass of one layer."""
 
-    def __init__(
-        self, layer: _BatchNorm, exchange: Exchange, weight: Callable[[], float]
-    ) -> None:
+    def __init__(self, layer: _BatchNorm, exchange: Exchange, weight: Callable[[], float]) -> None:
         self._layer, self._exchange, self._weight = layer, exchange, weight
         self._plain = layer.forward
 

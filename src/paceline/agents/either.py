@@ -8,6 +8,8 @@ from typing import Any, final
 import torch
 from torch.optim import Optimizer
 
+_SPEED = "outer_momentum"
+
 
 @final
 class Either(Optimizer):
@@ -57,19 +59,23 @@ class Either(Optimizer):
         if unit is None:
             self._plain.step()
             return
+        stateless = all(set(each) <= {_SPEED} for each in self.state.values())
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._move(parameter, parameter.grad * unit)
+                    change = parameter.grad * unit
+                    # one that plain has not begun with is left to it: it would miss its own
+                    if self._momentum and (stateless or self.state.get(parameter)):
+                        change = self._with_speed(parameter, change)
+                    parameter.add_(change, alpha=-self._rate)
 
-    def _move(self, parameter: torch.Tensor, change: torch.Tensor) -> None:
+    def _with_speed(self, parameter: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
         state = self.state[parameter]
-        if self._momentum and state:  # beside what is there: an empty state is yet to be begun
-            if "outer_momentum" not in state:
-                state["outer_momentum"] = torch.zeros_like(parameter)
-            speed = state["outer_momentum"].mul_(self._momentum).add_(change)
-            change = change + self._momentum * speed
-        parameter.add_(change, alpha=-self._rate)
+        if _SPEED not in state:
+            state[_SPEED] = torch.zeros_like(parameter)
+        speed = state[_SPEED].mul_(self._momentum).add_(change)
+        moved: torch.Tensor = change + self._momentum * speed
+        return moved
 
     def state_dict(self) -> dict[str, Any]:
         """That of the person's own."""

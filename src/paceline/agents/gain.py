@@ -10,7 +10,7 @@ import numpy as np
 
 # So many rounds tell a slope at all; over so many the losses are not looked at any more.
 _LEAST, _MOST = 8, 24
-# Losses fall more slowly as time goes on: by that much they may without being worse.
+# A loss may fall so many times as fast without being worse.
 _ALLOWED = 0.5
 _DEVIATIONS = 3.0
 _LEAST_EFFICIENCY, _ALIKE = 0.05, 1e-12
@@ -21,10 +21,11 @@ class Gain:
     """Tells whether the loss falls clearly more slowly since the sync interval was changed.
 
     The slope of the loss over the batches is fitted to the rounds with the present interval,
-    8 to 24 of them, and to those with the interval before. With slopes a before and b now, and
-    s the standard error of their difference, an example brings ``b / a`` times as much where
-    ``b > a / 2 + 3 s``, and otherwise as much as before: a loss that falls is noisy, and falls
-    ever more slowly anyway. With one step an interval an example counts 1.
+    8 to 24 of them, and to those with the interval before. Let these be a before and b now, and
+    s the standard error of their difference. A loss falls ever more slowly anyway: where it
+    is ``c + k / t`` after t batches, the slope would be ``a' = a · (t_before / t_now)²`` now. An
+    example brings ``b / a'`` times as much where ``b > a' / 2 + 3 s``, and otherwise as much
+    as before. With one step an interval an example counts 1.
 
     Exact steps and local ones are compared by the loss with which a round begins, for agents
     come to know their own examples in the course of it.
@@ -64,6 +65,7 @@ class Gain:
     def _ratio(self) -> float:
         before, error_before = _slope(self._before)
         now, error_now = _slope(self._now)
+        before *= (_middle(self._before) / max(_middle(self._now), 1.0)) ** 2
         if now <= _ALLOWED * before + _DEVIATIONS * math.hypot(error_now, error_before) + _ALIKE:
             return 1.0
         return max(now / before, 0.0) if before < 0 else 1.0
@@ -85,6 +87,10 @@ class Gain:
         self._worth, self._base = float(state["worth"]), float(state["base"])
         self._before = [(at, loss) for at, loss in state["before"]]
         self._now = [(at, loss) for at, loss in state["now"]]
+
+
+def _middle(points: list[tuple[float, float]]) -> float:
+    return (points[0][0] + points[-1][0]) / 2
 
 
 def _slope(points: list[tuple[float, float]]) -> tuple[float, float]:

@@ -78,6 +78,21 @@ class Lanes:
             for number, sums in self._sums.items()
         }
 
+    def state_dict(self) -> dict[str, Any]:
+        """Of the present stretch, JSON values only."""
+        return {
+            "began": self._began,
+            "last": self._last,
+            "sums": {str(number): list(sums) for number, sums in self._sums.items()},
+            "counts": {str(number): count for number, count in self._counts.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Puts back what ``state_dict`` gave."""
+        self._began, self._last = float(state["began"]), float(state["last"])
+        self._sums = {int(number): list(sums) for number, sums in state["sums"].items()}
+        self._counts = {int(number): int(count) for number, count in state["counts"].items()}
+
 
 def in_words(lanes: Sequence[Lane]) -> dict[int, tuple[float, str]]:
     """The busy share of each agent's step, and a note for a person.

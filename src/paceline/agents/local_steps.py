@@ -65,7 +65,7 @@ class LocalSteps:
 
     @torch.no_grad()
     def end(self, gradients: Sequence[Tensor], weight: float) -> None:
-        """Leaves what was changed, times a weight, where gradients go.
+        """Adds what was changed, times a weight, to what stands where gradients go.
 
         Args:
             gradients: One for each parameter.
@@ -73,6 +73,6 @@ class LocalSteps:
         """
         for parameter, shared, place in zip(self._parameters, self._shared, gradients, strict=True):
             if parameter.requires_grad:
-                place.copy_(shared - parameter.data).mul_(weight)
+                place.add_((shared - parameter.data).to(place.device), alpha=weight)
             parameter.data = shared
             parameter.grad = None

@@ -60,3 +60,15 @@ class Member:
         size = len(self.memories.gradient)
         self.memories.gradient.copy_(given[:size])
         self.memories.after.copy_(given[size:])
+
+    def worked(self, share: int) -> float:
+        """Seconds that it computed for its share of the step."""
+        return 0.0 if share == 0 or math.isnan(self.seconds) else self.seconds
+
+    def farewell(self) -> None:
+        """Sends it home."""
+        try:
+            self.wire.send({"do": "leave"})
+        except OSError:
+            self.kill()
+        self.wire.close()

@@ -29,12 +29,14 @@ class Outcome:
 
     Attributes:
         loss: Sum over all elements.
+        first_loss: Mean over those that were met with the weights as they were handed out.
         elements: How many values the loss is a mean over.
         touched: Spots that got a gradient from somebody; None stands for all.
         workers: Numbers of the agents whose gradients count.
     """
 
     loss: float
+    first_loss: float
     elements: int
     touched: set[int] | None
     workers: tuple[int, ...]
@@ -51,6 +53,7 @@ class Round:
         payload: What goes along to those that share no memory.
         scale: Of the loss.
         learning_rate: Of the agents' local steps, or None where they take none.
+        together: Batches in each local step.
         synchronised: Whether the agents exchange sums in the middle of a step, so that none
             can be replaced without beginning anew.
         lost: Told who was lost, and why.
@@ -67,13 +70,14 @@ class Round:
         payload: Callable[[], bytes],
         scale: float,
         learning_rate: float | None,
+        together: int,
         synchronised: bool,
         lost: Callable[[Member, str], None],
         full: Callable[[Member, int], None],
     ) -> None:
         self._members, self._identity, self._numbers, self._rows = members, identity, numbers, rows
         self._payload, self._scale, self._synchronised = payload, scale, synchronised
-        self._learning_rate = learning_rate
+        self._learning_rate, self._together = learning_rate, together
         self._tell_lost, self._tell_full = lost, full
         self._replies: dict[int, list[dict[str, Any]]] = {}
         self._sums: dict[int, bytes] = {}
@@ -130,6 +134,7 @@ class Round:
             "fresh": fresh,
             "scale": self._scale,
             "learning_rate": self._learning_rate,
+            "together": self._together,
         }
         try:
             member.wire.send(order, b"" if member.shares_memory or not fresh else self._payload())
@@ -275,7 +280,9 @@ class Round:
                 touched = None
             else:
                 touched.update(said["touched"])
+        begun = [said["first"] for said in replies]
         return Outcome(
+            first_loss=math.fsum(loss for loss, _ in begun) / max(sum(n for _, n in begun), 1),
             loss=math.fsum(said["loss"] for said in replies),
             elements=sum(said["elements"] for said in replies),
             touched=touched,

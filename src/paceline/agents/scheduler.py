@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any, final
 
 from paceline.agents.soundness import (
+    choice_of,
     expect_choices,
     expect_count,
     expect_not_negative,
@@ -151,6 +152,7 @@ class Scheduler:
         communication_seconds: float = 0.0,
         progress: float = NAN,
         samples: Sequence[int] | None = None,
+        choice: int | None = None,
     ) -> None:
         """Takes in what the last allocation took.
 
@@ -161,6 +163,7 @@ class Scheduler:
                 it is back.
             communication_seconds: What the synchronisation took beside that, at least 0.
             samples: What was really given to each, where that was not what was allocated.
+            choice: Number of the one that the round was really done with, likewise.
             progress: Examples times their statistical efficiency; nan where it is not known.
 
         Raises:
@@ -173,20 +176,22 @@ class Scheduler:
         expect_not_negative("communication_seconds", communication_seconds)
         if progress <= 0 or progress == math.inf:
             raise SettingError(f"progress must be over 0, or nan where unknown, got {progress:g}")
-        choice, seen = self._pending, self.reading
+        done, seen = self._pending, self.reading
         if samples is not None:
-            choice = replace(choice, samples=samples_of(samples, self.agents))
+            done = replace(done, samples=samples_of(samples, self.agents))
+        if choice is not None:
+            done = replace(done, choice=choice_of(choice, self.choices))
         self._agents = [
             replace(agent, samples=samples, seconds=time)
-            for agent, samples, time in zip(self._agents, choice.samples, times, strict=True)
+            for agent, samples, time in zip(self._agents, done.samples, times, strict=True)
         ]
         self._communication, self._progress = float(communication_seconds), float(progress)
-        self._chosen = choice.choice
+        self._chosen = done.choice
         self._round += 1
         self._score()
-        self._count(choice)
+        self._count(done)
         self._pending = None
-        self.policy.learn(self.policy.observe(seen), choice, self.reading)
+        self.policy.learn(self.policy.observe(seen), done, self.reading)
 
     def synchronize_models(self) -> tuple[float, ...]:
         """Weights with which the agents' models are to be merged after the last round.
@@ -268,6 +273,7 @@ class Scheduler:
             "progress": self._progress,
             "reference": None if self._reference is None else list(self._reference),
             "pending": None if self._pending is None else asdict(self._pending),
+            "last": None if self._last is None else asdict(self._last),
             "merging": list(self._merging),
             "since": self._since,
         }
@@ -290,9 +296,10 @@ class Scheduler:
         self._chosen, self._since = int(state["chosen"]), int(state["since"])
         self._communication = float(state["communication"])
         self._reward, self._progress = float(state["reward"]), float(state["progress"])
-        reference, pending = state["reference"], state["pending"]
+        reference, pending, last = state["reference"], state["pending"], state["last"]
         self._reference = None if reference is None else (reference[0], reference[1])
-        self._pending = self._last = None if pending is None else _assignment(pending)
+        self._pending = None if pending is None else _assignment(pending)
+        self._last = None if last is None else _assignment(last)
         self._merging = [int(each) for each in state["merging"]]
 
     def _score(self) -> None:

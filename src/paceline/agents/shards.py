@@ -82,6 +82,19 @@ class Shards:
             )
         return self._shards[number - 1]
 
+    def learnt_from(self, number: int, given: Mapping[int, int]) -> Tensor:
+        """The examples that agents give to the batch of a number.
+
+        Args:
+            number: Of the batch.
+            given: How many rows each agent has of it, in their order.
+        """
+        first, parts = 0, []
+        for agent, count in given.items():
+            parts.append(self.of(agent).rows(number)[first : first + count])
+            first += count
+        return torch.cat(parts)
+
 
 def divided(targets: Tensor, agents: int, how: str, seed: int) -> list[Tensor]:
     """Row numbers for each agent, to try out what shards do to a training.
@@ -116,3 +129,13 @@ def with_everybody(shares: Mapping[int, int]) -> dict[int, int]:
         largest = max(found, key=lambda number: found[number])
         found[largest] -= min(over, max(1, found[largest] - least))
     return found
+
+
+def equal(numbers: Sequence[int], total: int) -> dict[int, int]:
+    """Shares that differ by one at most.
+
+    >>> equal([1, 2, 4], 8)
+    {1: 3, 2: 3, 4: 2}
+    """
+    each, more = divmod(total, len(numbers))
+    return {number: each + (at < more) for at, number in enumerate(numbers)}

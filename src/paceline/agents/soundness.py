@@ -82,6 +82,13 @@ def samples_of(samples: Sequence[int], agents: int) -> tuple[int, ...]:
     return tuple(int(each) for each in samples)
 
 
+def choice_of(number: int, choices: Sequence[Choice]) -> int:
+    """The number of a choice, once there is one."""
+    if not 0 <= number < len(choices):
+        raise SettingError(f"choice must be from 0 to {len(choices) - 1}, got {number}")
+    return number
+
+
 def expect_sound(decided: Assignment, seen: RoundReading, policy: str) -> None:
     """Refuses what a policy may not decide; theirs may come from outside.
 

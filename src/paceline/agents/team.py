@@ -11,18 +11,22 @@ from typing import Any, Protocol, final
 import torch
 from torch import Tensor, nn
 
+from paceline.agents.accounts import Accounts
 from paceline.agents.coverage import Coverage
-from paceline.agents.lanes import Lane, summary
+from paceline.agents.gain import Gain
+from paceline.agents.lanes import Lane
 from paceline.agents.member import Member
 from paceline.agents.round import Outcome, Round
 from paceline.agents.scheduler import Scheduler
-from paceline.agents.shards import with_everybody
+from paceline.agents.shards import equal, with_everybody
 from paceline.agents.workshop import Workshop
 from paceline.agents.writer import Bench, Writer
 from paceline.core.errors import AgentsLost, SettingError
 from paceline.train.alone import Draw
+from paceline.train.transaction import Stateful
 
 READY_SECONDS = 120.0
+_LEAST_UNIT = 1e-30
 Tell = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -59,14 +63,17 @@ class Team:
         show: Called after each step.
         learning_rate: Tells that of the agents' local steps, where they take some: then what
             stands in the gradients is the mean of what those changed.
+        beside: What is saved together with it, by name.
 
     Attributes:
-        saved_seconds: What watching has shown that the policy would have saved.
+        varies: Whether the scheduler chooses how many local steps there are.
+        interval: How many there were in the last step; 1 was exact.
+        unit: What stands in the gradients was divided by that; None where it is gradients.
         pieces: Always 1: an agent whose memory is full cuts up its own share.
         may_fail: Always: agents can be lost.
         steps: Gradients so far.
         members: Those that are up, by number.
-        lanes: How each spent the last step.
+        accounts: How each spent its time.
         coverage: How often each example was learnt from.
     """
 
@@ -87,19 +94,21 @@ class Team:
         tell: Tell = lambda name, detail: None,
         show: Callable[[Team], None] = lambda team: None,
         learning_rate: Callable[[], float] | None = None,
+        beside: Mapping[str, Stateful] | None = None,
     ) -> None:
         self.model, self.workshop, self.engine = model, workshop, engine
         self.scheduler, self.min_agents = scheduler, min_agents
         self.members: dict[int, Member] = {}
-        self.lanes: tuple[Lane, ...] = ()
+        self.accounts, self._beside = Accounts(), dict(beside or {})
+        self.varies, self.interval = len(scheduler.choices) > 1, 1
+        self.unit: float | None = None
+        self._gain, self._trial = Gain(), False
         self.coverage = Coverage(workshop.rows.examples)
         self._synchronised = synchronised or workshop.shards is not None
         self._given: dict[int, int] = {}
         self._tell, self._show = tell, show
         self._watch = watch
-        self.saved_seconds = 0.0
         self.steps, self.learning_rate = 0, learning_rate
-        self._spent: dict[int, list[float]] = {}
         self._identity = 0
         self._unguarded = False
         self._started = 0
@@ -199,45 +208,63 @@ class Team:
         Raises:
             AgentsLost: Too few agents are left; nothing was changed.
         """
-        numbers = [draw()[0] for _ in range(count)]
-        loss = self.work_on(numbers, scaler.get_scale() if scaler.is_enabled() else 1.0)
+        self._trial = trial
+        interval = self._next_interval()
+        numbers = [draw()[0] for _ in range(count * interval)]
+        scale = scaler.get_scale() if scaler.is_enabled() else 1.0
+        loss = self.work_on(numbers, scale, interval=interval)
         if not trial:
             for number in numbers:
                 self.coverage.commit(self._learnt_from(number))
         return loss
 
+    def _next_interval(self) -> int:
+        """Local steps of the next step, where the scheduler chooses; a trial is always exact."""
+        if not self.varies or self._trial or self._watch:
+            return 1
+        self._let_go()
+        self._need_enough()
+        self._shares()
+        decided = self.scheduler.decisions
+        return 1 if decided is None else self.scheduler.choices[decided.choice].sync_interval
+
     @torch.no_grad()
-    def work_on(self, numbers: Sequence[int], scale: float = 1.0) -> float:
+    def work_on(self, numbers: Sequence[int], scale: float = 1.0, *, interval: int = 1) -> float:
         """The same for the batches of some numbers.
 
         Args:
             numbers: Of the batches.
             scale: What the loss is multiplied by before the backward pass.
+            interval: Local steps in which that is done, where their number varies.
         """
         self._writer.publish()
+        local = self.learning_rate is not None and (interval > 1 or not self.varies)
+        rate = self.learning_rate() if local and self.learning_rate is not None else None
+        together = len(numbers) // interval if self.varies else 1
+        how = {"scale": scale, "learning_rate": rate, "together": together}
         outcome, shares, began = None, {}, 0.0
         while outcome is None:
             self._let_go()
             self._need_enough()
             shares, began = self._shares(), time.perf_counter()
-            outcome = self._round(numbers, scale, shares)
-        self._writer.collect(outcome, self.members)
+            outcome = self._round(numbers, shares, how)
+        self.interval, self.unit = interval, None
+        if rate is not None and self.varies:
+            self.unit = max(rate * interval, _LEAST_UNIT)
+        unit = 1.0 if rate is None else (self.unit or 1.0) / scale  # changes were not scaled
+        self._writer.collect(outcome, self.members, unit)
         self._given = shares
-        self._observe(shares, time.perf_counter() - began, len(numbers))
+        self._observe(outcome, shares, time.perf_counter() - began, len(numbers))
         self.steps += 1
         self._show(self)
         return outcome.loss / max(outcome.elements, 1)
 
     def _learnt_from(self, number: int) -> Tensor:
         """The examples of a batch; where agents have their own, those that each gave."""
-        if self.workshop.shards is None:
+        shards = self.workshop.shards
+        if shards is None:
             return self.workshop.rows.rows(number)
-        first, parts = 0, []
-        for agent, count in self._given.items():
-            rows = self.workshop.rows_of(agent).rows(number)
-            parts.append(rows[first : first + count])
-            first += count
-        return torch.cat(parts)
+        return shards.learnt_from(number, self._given)
 
     def _shares(self) -> dict[int, int]:
         for number, known in enumerate(self.scheduler.reading.agents, 1):
@@ -245,12 +272,12 @@ class Team:
                 self.scheduler.leave(number - 1)
         given = self.scheduler.allocate_tasks(self.workshop.rows.batch_size)
         if self._watch:
-            return _equal(sorted(self.members), self.workshop.rows.batch_size)
+            return equal(sorted(self.members), self.workshop.rows.batch_size)
         shares = {number: given[number - 1] for number in sorted(self.members)}
         return shares if self.workshop.shards is None else with_everybody(shares)
 
     def _round(
-        self, numbers: Sequence[int], scale: float, shares: dict[int, int]
+        self, numbers: Sequence[int], shares: dict[int, int], how: Mapping[str, Any]
     ) -> Outcome | None:
         self._identity += 1
         step = Round(
@@ -259,8 +286,7 @@ class Team:
             numbers=numbers,
             rows=self.workshop.rows.batch_size,
             payload=self._writer.payload,
-            scale=scale,
-            learning_rate=self.learning_rate() if self.learning_rate else None,
+            **how,
             synchronised=self._synchronised,
             lost=self._lost,
             full=self._full,
@@ -282,97 +308,88 @@ class Team:
 
     # --- what the scheduler is told
 
-    def _observe(self, shares: Mapping[int, int], round_seconds: float, batches: int) -> None:
+    def _observe(
+        self, outcome: Outcome, shares: Mapping[int, int], round_seconds: float, batches: int
+    ) -> None:
         seconds = {
-            number: self._worked(self.members.get(number), shares.get(number, 0))
+            number: self.members[number].worked(shares.get(number, 0))
+            if number in self.members
+            else math.nan
             for number in range(1, self._started + 1)
         }
         slowest = max(value for value in seconds.values() if value == value)
         communication = max(0.0, round_seconds - slowest)
-        self._note_savings(slowest, batches)
+        if self._watch:
+            thought = self.scheduler.expected_seconds
+            self.accounts.watch([each * batches for each in thought], slowest)
+        self.accounts.take(seconds, shares, communication=communication)
+        each = [value / batches for value in seconds.values()]
+        given = [shares.get(number, 0) for number in seconds]
+        if not self.varies:
+            self.scheduler.observe(each, communication_seconds=communication, samples=given)
+            return
+        progress = math.nan
+        if not self._trial:
+            worth = self._gain.take(self.interval, outcome.first_loss)
+            progress = self.interval * sum(given) * worth
+        intervals = [choice.sync_interval for choice in self.scheduler.choices]
         self.scheduler.observe(
-            [value / batches for value in seconds.values()],
-            communication_seconds=communication,
-            samples=[shares.get(number, 0) for number in seconds],
+            each,
+            communication_seconds=communication * self.interval / batches,
+            samples=given,
+            choice=intervals.index(self.interval),
+            progress=progress,
         )
-        self.lanes = tuple(
-            Lane(
-                number=number,
-                samples=shares.get(number, 0),
-                compute_seconds=value,
-                wait_seconds=slowest - value,
-                communicate_seconds=communication,
-            )
-            for number, value in seconds.items()
-            if value == value
-        )
-        for lane in self.lanes:
-            sums = self._spent.setdefault(lane.number, [0.0, 0.0, 0.0])
-            sums[0] += lane.compute_seconds
-            sums[1] += lane.wait_seconds
-            sums[2] += lane.communicate_seconds
 
-    def _note_savings(self, slowest: float, batches: int) -> None:
-        """What the policy would have saved, were it followed: as it thought itself."""
-        thought = self.scheduler.expected_seconds
-        if self._watch and thought and not any(math.isnan(each) for each in thought):
-            self.saved_seconds += slowest - batches * max(thought)
-
-    def spent(self) -> dict[str, Any]:
-        """What share of the time each agent computed, waited and communicated."""
-        return summary(self._spent)
-
-    @staticmethod
-    def _worked(member: Member | None, share: int) -> float:
-        if member is None:
-            return math.nan
-        return 0.0 if share == 0 or math.isnan(member.seconds) else member.seconds
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """How each agent spent the last step."""
+        return self.accounts.lanes
 
     def _let_go(self) -> None:
         for number in sorted(self._leaving & self.members.keys()):
             member = self.members.pop(number)
-            _farewell(member)
+            member.farewell()
             self._tell("left", {"agent": number, "left": len(self.members)})
         self._leaving.clear()
 
     def close(self) -> None:
         """Sends everybody home."""
         for member in self.members.values():
-            _farewell(member)
+            member.farewell()
         self.members.clear()
         self.engine.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Of the scheduler, and the counts of the examples."""
+        """Of the scheduler, the counts of the examples, and what was measured."""
         return {
             "scheduler": self.scheduler.state_dict(),
             "coverage": self.coverage.state_dict(),
+            "accounts": self.accounts.state_dict(),
+            "gain": self._gain.state_dict(),
+            "row_seconds": {
+                str(number): None if math.isnan(each.row_seconds) else each.row_seconds
+                for number, each in self.members.items()
+            },
             "steps": self.steps,
+            "beside": {name: each.state_dict() for name, each in self._beside.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Puts back what ``state_dict`` gave."""
+        """Puts back what ``state_dict`` gave; who is up now is up, whatever was then."""
         self.scheduler.load_state_dict(state["scheduler"])
-        for number in range(1, min(self._started, self.scheduler.agents) + 1):
-            if number in self.members:
+        while self.scheduler.agents < self._started:
+            self.scheduler.join()
+        self._started = self.scheduler.agents
+        for number, known in enumerate(self.scheduler.reading.agents, 1):
+            if number in self.members and not known.is_up:
                 self.scheduler.join(agent=number - 1)
+        for number, seconds in state["row_seconds"].items():
+            if int(number) in self.members and seconds is not None:
+                self.members[int(number)].row_seconds = seconds
         self.coverage.load_state_dict(state["coverage"])
+        self.accounts.load_state_dict(state["accounts"])
+        self._gain.load_state_dict(state["gain"])
         self.steps = state["steps"]
-
-
-def _equal(numbers: Sequence[int], total: int) -> dict[int, int]:
-    """Shares that differ by one at most.
-
-    >>> _equal([1, 2, 4], 8)
-    {1: 3, 2: 3, 4: 2}
-    """
-    each, more = divmod(total, len(numbers))
-    return {number: each + (at < more) for at, number in enumerate(numbers)}
-
-
-def _farewell(member: Member) -> None:
-    try:
-        member.wire.send({"do": "leave"})
-    except OSError:
-        member.kill()
-    member.wire.close()
+        for name, each in self._beside.items():
+            each.load_state_dict(state["beside"][name])

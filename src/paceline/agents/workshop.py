@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from paceline.agents.bench import Layout, buffers_of, hollow, parameters_of, trainable
 from paceline.agents.local_steps import MakeOptimizer
@@ -85,14 +85,3 @@ class Workshop:
             "model": self.parameters.fingerprint(),
             "data": self.fingerprint,
         }
-
-
-def elements(targets: Tensor) -> int:
-    """How many values a mean loss is a mean over: ignored ones (-100) do not count.
-
-    >>> elements(torch.tensor([[1, -100], [2, 3]])), elements(torch.zeros(5))
-    (3, 5)
-    """
-    if targets.is_floating_point():
-        return targets.numel()
-    return int((targets != -100).sum())

@@ -77,8 +77,8 @@ class Writer:
         for view, buffer in zip(self._buffer_views, self._buffers, strict=True):
             view.copy_(buffer)
 
-    def collect(self, outcome: Outcome, members: Mapping[int, Member]) -> None:
-        """Adds up what the agents left, always in the same order."""
+    def collect(self, outcome: Outcome, members: Mapping[int, Member], unit: float = 1.0) -> None:
+        """Adds up what the agents left, always in the same order; leaves the mean, in a unit."""
         layout = self.workshop.parameters
         parts = [layout.stretches(members[number].memories.gradient) for number in outcome.workers]
         for at, total in enumerate(layout.stretches(self._total)):
@@ -86,7 +86,7 @@ class Writer:
             for part in parts[1:]:
                 total.add_(part[at])
             if total.is_floating_point():
-                total.div_(max(outcome.elements, 1))
+                total.div_(max(outcome.elements, 1) * unit)
         for at in self._learning:
             parameter, gradient = self._parameters[at], self._gradients[at]
             touched = outcome.touched is None or at in outcome.touched

@@ -23,6 +23,10 @@ def fit(
     target: Annotated[str | None, Parameter(name=["--target", "-t"])] = None,
     task: str | None = None,
     model: str | None = None,
+    text: str | None = None,
+    group: str | None = None,
+    backbone: str | None = None,
+    labels: int | None = None,
     seed: int | None = None,
     steps: int | None = None,
     epochs: float | None = None,
@@ -47,8 +51,12 @@ def fit(
 ) -> int:
     """Train a model on DATA, measure it beside plain baselines, save and explain it.
 
-    DATA is ``digits`` (embedded), a folder in MNIST's idx format, a folder with one folder
-    of images per class, an .npz, a CSV or Parquet file with --target, or an archive of these.
+    DATA is ``digits`` (embedded); a table (CSV, Parquet, JSON lines) with
+    --target, of numbers, categories, sentences, names of images or sounds,
+    or of users, items and ratings; a folder with one folder of images, sounds
+    or texts per class; MNIST's idx format; an .npz; tagged words in CoNLL
+    columns; plain text; the id of a gymnasium environment; or an archive of
+    these. What there is to learn is found from it, and said.
 
     Examples:
 
@@ -57,6 +65,10 @@ def fit(
         paceline fit houses.csv --target price --time 10m
 
         paceline fit photos/ --epochs 30 --out runs/photos --set model.width=48
+
+        paceline fit reviews.csv --target stars --text review --backbone hf:models/minilm
+
+        paceline fit CartPole-v1 --steps 50000
 
         paceline fit photos/ --agents 4 --slow 1,1,2,4
 
@@ -69,9 +81,18 @@ def fit(
     target
         The column to predict, for tables.
     task
-        image, tabular, tensors, or the goal: classification, regression. Found from DATA.
+        A task, `paceline parts tasks` lists them, or the goal: classification, regression.
+        Found from DATA.
     model
         A network by name; `paceline parts models` lists them.
+    text
+        The column with sentences, where it is not found by itself.
+    group
+        A column whose equal values are never divided between training and test.
+    backbone
+        A network that was trained before: hf:FOLDER for text and tagging, timm:NAME for images.
+    labels
+        Look at so many labels only; the other examples count as unlabelled.
     seed
         Of the division, the weights, the order and the augmentation. [default: 0]
     steps
@@ -137,6 +158,14 @@ def fit(
             agents=agents,
             settings=_agent_settings(
                 slow, policy, engine=engine, address=address, min_agents=min_agents, watch=watch
+            )
+            | _given(
+                {
+                    "task.text": text,
+                    "data.group": group,
+                    "task.backbone": backbone,
+                    "data.labels": labels,
+                }
             ),
             recipe=recipe,
             assignments=assignments,
@@ -150,6 +179,10 @@ def fit(
     if as_json:
         sys.stdout.write(json.dumps(_object(run, result)) + "\n")
     return 130 if result.get("stopped") == "interrupted" else 0
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _agent_settings(slow: str | None, policy: str | None, **given: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from paceline.core.errors import SettingError, nearest
 
@@ -49,6 +49,9 @@ class DataSettings(_Section):
     group: str | None = Field(
         default=None, description="a column whose equal values are never divided between parts"
     )
+    labels: int | None = Field(
+        default=None, ge=1, description="labels that are looked at; the others count as unknown"
+    )
     augment: bool = Field(default=True, description="vary training examples at random")
 
 
@@ -85,17 +88,34 @@ class AgentSettings(_Section):
     shards: Literal["random", "labels"] | None = Field(
         default=None, description="each agent learns from a part of its own; to experiment"
     )
-    sync_interval: int = Field(
-        default=1, ge=1, description="local steps between two synchronisations; 1 is exact"
+    sync_interval: int | Literal["auto"] = Field(
+        default=1,
+        description="local steps between two synchronisations; 1 is exact, auto as the link needs",
     )
-    outer_rate: float = Field(default=0.7, gt=0, description="of the outer step, if there is one")
-    outer_momentum: float = Field(default=0.9, ge=0, lt=1, description="of the outer step")
+    outer_rate: float | None = Field(
+        default=None, gt=0, description="of the outer step; left out, 0.7, and 1 for auto"
+    )
+    outer_momentum: float | None = Field(
+        default=None, ge=0, lt=1, description="of the outer step; left out, 0.9, and 0 for auto"
+    )
+    port: int = Field(
+        default=0, ge=0, le=65535, description="where agents and requests come in; 0 is a free one"
+    )
     min_agents: int = Field(default=1, ge=1, description="with fewer the run saves and stops")
     threads: int | None = Field(default=None, ge=1, description="that each agent computes with")
     slow: tuple[float, ...] = Field(
         default=(), description="agents that pretend to be so many times slower; to experiment"
     )
     watch: bool = Field(default=False, description="decide and write down, but share equally")
+
+    @field_validator("sync_interval", mode="before")
+    @classmethod
+    def _interval(cls, value: Any) -> Any:
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        if not whole and value != "auto":
+            told = "a whole number, at least 1, or 'auto'"
+            raise ValueError(f"agents.sync_interval must be {told}, got {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -78,7 +78,9 @@ def build_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
     if "fused" in arguments and parameters[0].device.type in _FUSED:
         rest.setdefault("fused", True)
     groups: list[dict[str, Any]] = [{"params": parameters}]
-    if rest.get("weight_decay"):
+    if hasattr(model, "parameter_groups"):
+        groups = _own_groups(model, arguments, rest)
+    elif rest.get("weight_decay"):
         groups = [
             {"params": [each for each in parameters if each.ndim >= 2]},
             {"params": [each for each in parameters if each.ndim < 2], "weight_decay": 0.0},
@@ -87,6 +89,22 @@ def build_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
         return part([group for group in groups if group["params"]], **rest)
     except (TypeError, ValueError) as error:
         raise SettingError(f"{name}: {error}") from None
+
+
+def _own_groups(
+    model: Any, arguments: Mapping[str, inspect.Parameter], rest: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The groups that a model makes itself; ``rate`` is each one's share of the learning rate."""
+    groups: list[dict[str, Any]] = model.parameter_groups(rest.get("weight_decay", 0.0))
+    default = arguments["lr"].default if "lr" in arguments else None
+    rate = rest.get("lr", default)
+    for group in groups:
+        share = group.pop("rate", 1.0)
+        if isinstance(rate, (int, float)):
+            group["lr"] = rate * share
+        if "weight_decay" not in arguments:
+            group.pop("weight_decay", None)
+    return groups
 
 
 def _optimizer_called(name: str) -> type[Optimizer]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pkgutil
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, final
 
@@ -17,7 +16,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from paceline.agents import engines
-from paceline.agents.lanes import Lanes, in_words
+from paceline.agents.door import Door
+from paceline.agents.either import Either
+from paceline.agents.lanes import in_words
 from paceline.agents.outer import Outer
 from paceline.agents.scheduler import Scheduler
 from paceline.agents.shards import Shards, divided
@@ -28,15 +29,18 @@ from paceline.core import catalog
 from paceline.core.errors import SettingError, nearest
 from paceline.core.progress import Progress
 from paceline.core.recipe import Recipe
+from paceline.core.rounds import Choice
 from paceline.data.base.batches import Feed, Numbers
 from paceline.jobs.assemble import build_optimizer
+from paceline.jobs.diary import Diary
 from paceline.jobs.material import Material
 from paceline.jobs.membership import Desk
 from paceline.jobs.record import Record
+from paceline.policies.base.guided import Guided
 from paceline.train.alone import Alone, Work
 from paceline.train.precision import Precision
 
-_WORTH_NOTING = 0.1
+_INTERVALS = (1, 2, 4, 8, 16)
 
 
 @final
@@ -76,11 +80,12 @@ class Crew:
         self._material, self._network, self._recipe = material, network, recipe
         self._precision, self._record, self._progress = precision, record, progress
         self._team: Team | None = None
-        self._reasons: set[str] = set()
-        self._noted: tuple[int, ...] = ()
+        self._diary = Diary(record)
+        self._desk: Desk | None = None
         self.feed: Feed = material.feed
         self.optimizer = self._optimizer()
-        self.accumulate = recipe.loop.accumulate * recipe.agents.sync_interval
+        interval = recipe.agents.sync_interval
+        self.accumulate = recipe.loop.accumulate * (1 if interval == "auto" else interval)
         self.work: Work = self._together() if recipe.agents.count else self._alone()
 
     def _alone(self) -> Work:
@@ -111,7 +116,7 @@ class Crew:
             seed=self._recipe.seed,
             fingerprint=str(self._material.facts["fingerprint"]),
             shards=self._shards(count),
-            make_optimizer=self._inner() if settings.sync_interval > 1 else None,
+            make_optimizer=self._inner() if settings.sync_interval != 1 else None,
         )
         bench = Bench(workshop=workshop)
         engine = self._engine(workshop, bench, count)
@@ -129,16 +134,19 @@ class Crew:
             synchronised=any(isinstance(each, _BatchNorm) for each in self._network.modules()),
             tell=self._tell,
             show=self._show,
-            learning_rate=self._inner_rate if settings.sync_interval > 1 else None,
+            learning_rate=self._inner_rate if settings.sync_interval != 1 else None,
+            beside={"diary": self._diary},
         )
         self._team = team
-        self._lanes = Lanes(self._reading, self._record.elapsed)
         try:
+            self._desk = Desk(
+                self._folder, team, port=0 if _has_door(type(engine)) else settings.port
+            )
             team.start(count)
         except BaseException:
+            self._close_desk()
             team.close()
             raise
-        self._desk = Desk(self._folder, team)
         self._say_who(team)
         self.feed = Numbers(examples=self.feed.examples, batch_size=self.feed.batch_size)
         return team
@@ -177,12 +185,18 @@ class Crew:
         own = build_optimizer(self._network, self._settings_of_optimizer())
         if agents.count is None or agents.sync_interval == 1:
             return own
+        rate, momentum = agents.outer_rate, agents.outer_momentum
+        if agents.sync_interval == "auto":
+            return Either(own, self._unit, outer_rate=rate or 1.0, momentum=momentum or 0.0)
         return Outer(
             [each for each in self._network.parameters() if each.requires_grad],
             lr=float(own.param_groups[0]["lr"]),
-            outer_rate=agents.outer_rate,
-            momentum=agents.outer_momentum,
+            outer_rate=0.7 if rate is None else rate,
+            momentum=0.9 if momentum is None else momentum,
         )
+
+    def _unit(self) -> float | None:
+        return None if self._team is None else self._team.unit
 
     def _engine(self, workshop: Workshop, bench: Bench, count: int) -> Engine:
         settings = self._recipe.agents
@@ -191,6 +205,8 @@ class Crew:
         given: dict[str, Any] = {"threads": threads, "slow": settings.slow}
         if settings.address is not None:
             given["address"] = settings.address
+        if _has_door(part):
+            given["port"] = settings.port
         engine: Engine = catalog.build(part, given, workshop, bench.weights, bench.buffers)
         return engine
 
@@ -222,50 +238,32 @@ class Crew:
         line = words[name].format(**detail)
         (self._progress.say if name in ("joined", "left") else self._progress.warn)(line)
 
-    def _reading(self, source: str, name: str, value: float, step: int) -> None:
-        self._record.note("reading", name, {}, source=source, value=value, step=step)
-
     def _show(self, team: Team) -> None:
-        self._desk.answer()
-        self._lanes.take(team.steps, team.lanes)
-        self._note_decision(team)
+        if self._desk is not None:
+            self._desk.answer()
+        self._diary.take(team)
         for number, (busy, note) in in_words(team.lanes).items():
             self._progress.gauge(f"agent {number}", busy, note)
 
-    def _note_decision(self, team: Team) -> None:
-        """Writes down shares that are new for a reason not met before, or by a good part."""
-        decided = team.scheduler.decisions
-        if decided is None:
-            return
-        kind = re.sub(r"\d+", "", decided.reason)
-        pairs = zip_longest(decided.samples, self._noted, fillvalue=0)
-        moved = max(abs(new - old) for new, old in pairs) / max(1, sum(decided.samples))
-        if kind in self._reasons and moved < _WORTH_NOTING:
-            return
-        self._reasons.add(kind)
-        self._noted = decided.samples
-        self._record.decide(
-            "shares",
-            list(decided.samples),
-            seen={f"agent {lane.number}": lane.compute_seconds for lane in team.lanes},
-            reason=decided.reason,
-            source="scheduler",
-            step=team.steps,
-        )
+    def _close_desk(self) -> None:
+        desk, self._desk = self._desk, None
+        if desk is not None:
+            desk.close()
 
     def close(self) -> None:
         """Sends the agents home, and writes down what they did."""
         team, self._team = self._team, None
         if team is None:
             return
-        self._desk.close()
+        self._close_desk()
         team.close()
-        self._lanes.flush(team.steps)
-        detail: dict[str, Any] = {"examples": team.coverage.summary(), "time": team.spent()}
+        self._diary.flush(team.steps)
+        accounts = team.accounts
+        detail: dict[str, Any] = {"examples": team.coverage.summary(), "time": accounts.summary()}
         if self._recipe.agents.watch:
-            detail["would_have_saved_seconds"] = team.saved_seconds
+            detail["would_have_saved_seconds"] = accounts.saved_seconds
             self._progress.say(
-                f"watched only: the policy would have saved {team.saved_seconds:.1f} s of"
+                f"watched only: the policy would have saved {accounts.saved_seconds:.1f} s of"
                 f" {self._record.elapsed():.1f} s"
             )
         self._record.note("event", "agents", detail, source="agents", step=team.steps)
@@ -302,28 +300,54 @@ def prepare_agents(recipe: Recipe) -> None:
     """Begins what takes time before agents can start, and refuses what cannot be.
 
     Raises:
-        SettingError: There is no such engine or policy, or one of their settings is wrong.
+        SettingError: There is no such engine or policy, one of their settings is wrong, or
+            the port is in use.
     """
     settings = recipe.agents
     if settings.count is None:
         return
     engine = _engine_called(settings.engine)
     _scheduler_of(recipe)
+    if settings.port:
+        Door("0.0.0.0" if _has_door(engine) else "127.0.0.1", settings.port).close()
     if hasattr(engine, "warm_up"):
-        engine.warm_up()
+        engine.warm_up(steps=settings.sync_interval != 1)
 
 
 def _scheduler_of(recipe: Recipe) -> Scheduler:
+    """The scheduler; the default policy with intervals to choose from is ``interval``.
+
+    Raises:
+        SettingError: The policy has settings, and chooses no interval.
+    """
     settings = recipe.agents
+    name, own = settings.policy.name or "model", settings.policy.settings
+    choices: tuple[Choice, ...] = (Choice(),)
+    if settings.sync_interval == "auto":
+        choices = tuple(Choice(sync_interval=each) for each in _INTERVALS)
+        if not issubclass(catalog.find("policies", name), Guided):
+            if own:
+                raise SettingError(
+                    f"agents.sync_interval=auto: the policy {name} only guides there, so that its"
+                    f" settings ({', '.join(own)}) have no place; name a policy that chooses:"
+                    " interval, thompson, …"
+                )
+            name, own = "interval", {"guide": name}
     return Scheduler(
         agents=settings.count or 1,
-        policy=settings.policy.name or "model",
+        policy=name,
         alpha=settings.alpha,
         beta=settings.beta,
         prices=settings.prices,
         seed=recipe.seed,
-        settings=settings.policy.settings,
+        choices=choices,
+        settings=own,
     )
+
+
+def _has_door(engine: Any) -> bool:
+    """Whether agents of an engine come in by a port."""
+    return "port" in inspect.signature(engine).parameters
 
 
 def _engine_called(name: str) -> Any:

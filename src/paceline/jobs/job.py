@@ -28,6 +28,7 @@ from paceline.jobs.assemble import (
     refuse_wrong_parts,
 )
 from paceline.jobs.crew import Crew, prepare_agents, refuse_unfit
+from paceline.jobs.few_labels import with_few_labels
 from paceline.jobs.folder import choose_folder
 from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
 from paceline.jobs.measure import calibrate, public, rivals, tested, validator
@@ -166,6 +167,8 @@ class Job:
             if request.validation is not None:
                 raise SettingError("validation= goes with a Dataset or DataLoader of your own")
             prepared = prepare(request.data, self.recipe, request.progress, test=request.test)
+            if self.recipe.data.labels is not None:
+                prepared = with_few_labels(prepared, self.recipe.data.labels, seed=self.recipe.seed)
             material = from_prepared(prepared, self.recipe, self.device, request.loss)
         for note in material.notes:
             request.progress.warn(note)
@@ -208,7 +211,7 @@ class Job:
             place=_place(self.request.data),
             recipe=self.recipe.model_dump(),
             data={"notes": list(material.notes)} | material.facts,
-            task=_task_facts(material),
+            task=material.learnt(),
             model=self.network_settings,
         )
 
@@ -254,7 +257,7 @@ class Job:
     def _loop(self, material: Material, network: nn.Module, vault: Vault, crew: Crew) -> Loop:
         recipe, loop = self.recipe, self.recipe.loop
         hint = float(crew.optimizer.param_groups[0]["lr"])
-        controller = build_controller(self._controller(), hint)
+        controller = build_controller(self._controller(material), hint)
         beside = build_beside(recipe.beside, hint)
         optimizer = controller.wrap(crew.optimizer)
         updater = Updater(
@@ -302,11 +305,13 @@ class Job:
             progress=self.request.progress,
         )
 
-    def _controller(self) -> Part:
+    def _controller(self, material: Material) -> Part:
         """The default cannot read the rate of local steps off the shared weights."""
         wanted = self.recipe.controller
-        local = self.recipe.agents.count is not None and self.recipe.agents.sync_interval > 1
-        return Part(name="linear") if wanted.name is None and local else wanted
+        local = self.recipe.agents.count is not None and self.recipe.agents.sync_interval != 1
+        if wanted.name is not None:
+            return wanted
+        return Part(name="linear") if local else Part(**material.defaults.get("controller", {}))
 
     # --- after training
 
@@ -374,7 +379,7 @@ class Job:
         self.folder.write(
             state="interrupted" if loop.stopped == "interrupted" else "finished",
             sha256={self.folder.model_file.name: digest},
-            task=_task_facts(material),
+            task=material.learnt(),
             result=result,
         )
 
@@ -385,13 +390,6 @@ class Job:
 
     def _say(self, line: str) -> None:
         self.request.progress.say(line)
-
-
-def _task_facts(material: Material) -> dict[str, Any]:
-    task = {"name": material.task_name, "goal": material.goal.to_json()}
-    if material.task is not None:
-        task["state"] = material.task.to_json()
-    return task
 
 
 def _place(data: Any) -> str:

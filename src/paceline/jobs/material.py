@@ -17,6 +17,7 @@ from paceline.core.signature import Signature
 from paceline.data.base import Corpus, Examples
 from paceline.data.base.batches import Feed, LoaderFeed, Order, StreamedFeed, to_batch
 from paceline.data.base.split import split
+from paceline.jobs.few_labels import Consistency, Twice
 from paceline.jobs.prepare import Batches, Prepared, batches_of, feed_of
 from paceline.tasks.base import Classification, Goal, Regression, Task
 from paceline.train.alone import Augment, Loss
@@ -54,6 +55,13 @@ class Material:
     defaults: Mapping[str, Any]
     owners: Tensor | None = None
 
+    def learnt(self) -> dict[str, Any]:
+        """What ``run.json`` keeps of the task, to encode new examples as in training."""
+        facts = {"name": self.task_name, "goal": self.goal.to_json()}
+        if self.task is not None:
+            facts["state"] = self.task.to_json()
+        return facts
+
 
 def from_prepared(
     prepared: Prepared, recipe: Recipe, device: torch.device, loss: Loss | None
@@ -63,14 +71,19 @@ def from_prepared(
     defaults = task.defaults(prepared.counts["train"])
     batch_size = recipe.data.batch_size or int(defaults["batch_size"])
     feed, residence = feed_of(prepared.train, recipe, batch_size=batch_size, device=device)
+    few, goal = recipe.data.labels is not None, task.goal
+    if few and (loss is not None or not recipe.data.augment or recipe.agents.count is not None):
+        raise SettingError(
+            "--labels needs its own loss and augmentation, and goes without --agents yet"
+        )
     return Material(
         name=prepared.name,
         task_name=prepared.task_name,
         task=task,
         goal=task.goal,
-        loss=loss or task.goal.loss,
+        loss=Consistency(smoothing=getattr(goal, "smoothing", 0.0)) if few else loss or goal.loss,
         signature=task.signature(),
-        augment=_augmenting(task) if recipe.data.augment else None,
+        augment=Twice(task.augment) if few else _augmenting(task) if recipe.data.augment else None,
         feed=feed,
         residence=residence,
         validation=batches_of(prepared.validation, device),

@@ -25,13 +25,17 @@ class Desk:
     Args:
         folder: The run's; how to reach the desk is written there, for its owner alone.
         team: Of which it tells, and which it changes.
+        port: Where it listens; 0 takes a free one.
 
     Attributes:
         file: Where it says how to be reached.
+
+    Raises:
+        SettingError: The port cannot be listened on.
     """
 
-    def __init__(self, folder: Path, team: Team) -> None:
-        self._door, self._team, self.file = Door(), team, folder / FILE
+    def __init__(self, folder: Path, team: Team, *, port: int = 0) -> None:
+        self._door, self._team, self.file = Door(port=port), team, folder / FILE
         known = {"address": list(self._door.address), "token": self._door.token}
         write_atomically(self.file, json.dumps(known).encode(), mode=0o600)
 

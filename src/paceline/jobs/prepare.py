@@ -155,6 +155,12 @@ def choose_task(
             )
         return wanted, None, claim
     claims = _claims(corpus, settings)
+    hints = [name for _, part in catalog.parts("tasks") for name in part.hints if name in settings]
+    if hints and not claims:
+        raise SettingError(
+            f"task.{hints[0]} ({settings[hints[0]]}) is for another kind of data; these are of the"
+            f" kind {corpus.kind}"
+        )
     if not claims:
         raise DataError(f"no task learns from data of the kind {corpus.kind!r}")
     name = max(claims, key=lambda each: claims[each].strength)

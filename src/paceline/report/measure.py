@@ -6,8 +6,12 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-LOWER_IS_BETTER = frozenset({"log_loss", "loss", "rmse", "mae", "mse", "error", "perplexity"})
+LOWER_IS_BETTER = frozenset(
+    {"log_loss", "loss", "rmse", "mae", "mse", "error", "perplexity", "calibration_error"}
+    | {"cross_entropy", "bits_per_character"}
+)
 PRIMARY = {"classification": "accuracy", "regression": "rmse"}
+PRIMARY |= {"language": "cross_entropy", "rating": "rmse"}
 _WORDS = {
     "auc": "AUC",
     "log_loss": "log loss",

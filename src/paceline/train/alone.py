@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol, final
 
@@ -14,6 +15,7 @@ from paceline.data.base.source import Batch
 from paceline.train.chance import begin_batch, drops
 from paceline.train.precision import Precision
 
+IGNORED = -100
 Augment = Callable[[tuple[Tensor, ...], torch.Generator], tuple[Tensor, ...]]
 Loss = Callable[[Any, Tensor], Tensor]
 Draw = Callable[[], tuple[int, Batch]]
@@ -26,10 +28,14 @@ class Work(Protocol):
         pieces: Parts into which a micro-batch is cut; doubled each time that the memory is
             full, and the update is begun anew: the effective batch stays as it is.
         may_fail: Whether others are needed, who may be lost.
+        interval: So many times the micro-batches that it was asked for were in the last update.
+        varies: Whether that changes.
     """
 
     pieces: int
     may_fail: bool
+    interval: int
+    varies: bool
 
     def gradient(
         self, draw: Draw, count: int, scaler: torch.amp.GradScaler, *, trial: bool
@@ -57,6 +63,9 @@ class Work(Protocol):
 class Alone:
     """Computes gradients in this process.
 
+    However many micro-batches there are, and pieces for want of memory, the loss is the mean
+    over all targets together: one that is ignored (-100) counts nowhere.
+
     Args:
         network: What is called, compiled or not.
         loss: Mean loss of (output, targets).
@@ -68,7 +77,7 @@ class Alone:
         seed: For the variations, together with the number of the batch.
     """
 
-    may_fail = False
+    may_fail, interval, varies = False, 1, False
 
     def __init__(
         self,
@@ -110,10 +119,11 @@ class Alone:
             parameter.grad = None
         total: Tensor | None = None
         try:
-            for at in range(count):
-                if at == len(drawn):
-                    drawn.append(draw())
-                loss = self._backward(*drawn[at], count, scaler)
+            while len(drawn) < count:
+                drawn.append(draw())
+            parts = [1.0] if count == 1 else _parts([batch.targets for _, batch in drawn])
+            for (number, batch), of in zip(drawn, parts, strict=True):
+                loss = self._backward(number, batch, of, scaler)
                 total = loss if total is None else total + loss
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or not drawn or self.pieces >= self._batch_size:
@@ -123,9 +133,9 @@ class Alone:
         return total
 
     def _backward(
-        self, number: int, batch: Batch, count: int, scaler: torch.amp.GradScaler
+        self, number: int, batch: Batch, parts: float, scaler: torch.amp.GradScaler
     ) -> Tensor:
-        """Mean loss of a micro-batch, its gradient added to what is there."""
+        """Mean loss of a micro-batch over ``parts``, its gradient added to what is there."""
         inputs = batch.inputs
         if self._drops:
             begin_batch(self._seed, number)
@@ -135,17 +145,19 @@ class Alone:
             inputs = tuple(channels_last(part) for part in inputs)
         size = len(batch.targets)
         if self.pieces == 1 or size == 1:
-            return self._piece(inputs, batch.targets, 1 / count, scaler)
+            return self._piece(inputs, batch.targets, 1 / parts, scaler)
         pieces = min(self.pieces, size)
         ends = [size * at // pieces for at in range(pieces + 1)]
+        chosen = [slice(first, end) for first, end in pairwise(ends)]
+        counts = counted([batch.targets[each] for each in chosen])
         losses = [
             self._piece(
-                tuple(part[first:end] for part in inputs),
-                batch.targets[first:end],
-                (end - first) / size / count,
+                tuple(part[each] for part in inputs),
+                batch.targets[each],
+                own / max(sum(counts), 1) / parts,
                 scaler,
             )
-            for first, end in pairwise(ends)
+            for each, own in zip(chosen, counts, strict=True)
         ]
         return torch.stack(losses).sum()
 
@@ -157,7 +169,8 @@ class Alone:
         scaler: torch.amp.GradScaler,
     ) -> Tensor:
         with self._precision.autocast():
-            loss = self._loss(self._network(*inputs), targets)
+            output = self._network(*inputs)
+            loss = self._loss(output, targets) if share else nothing_of(output)
         if share < 1:
             loss = loss * share
         scaled = scaler.scale(loss) if scaler.is_enabled() else loss
@@ -173,6 +186,34 @@ class Alone:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.pieces = state["pieces"]
+
+
+def counted(targets: Sequence[Tensor]) -> list[int]:
+    """Over how many values a mean loss of each is a mean: ignored ones (-100) do not count.
+
+    >>> counted([torch.tensor([[1, -100], [2, 3]])]), counted([torch.zeros(5)])
+    ([3], [5])
+    """
+    if targets[0].is_floating_point():
+        return [each.numel() for each in targets]
+    found: list[int] = torch.stack([(each != IGNORED).sum() for each in targets]).tolist()
+    return found
+
+
+def nothing_of(output: Any) -> Tensor:
+    """A loss of 0 where no target counts: its mean would be 0 / 0, but layers must be passed."""
+    tensors = [output] if isinstance(output, Tensor) else list(output)
+    return torch.stack([each.sum() * 0.0 for each in tensors]).sum()
+
+
+def _parts(targets: Sequence[Tensor]) -> list[float]:
+    """How many times as many values all micro-batches have as each; inf where one has none.
+
+    >>> _parts([torch.zeros(8), torch.zeros(8), torch.zeros(16)])
+    [4.0, 4.0, 2.0]
+    """
+    counts = counted(targets)
+    return [sum(counts) / own if own else math.inf for own in counts]
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -57,7 +57,7 @@ class Updater:
     @property
     def examples(self) -> int:
         """In one update."""
-        return self._batch_size * self.accumulate
+        return self._batch_size * self.accumulate * self.work.interval
 
     @property
     def pieces(self) -> int:
@@ -67,7 +67,8 @@ class Updater:
     @property
     def is_even(self) -> bool:
         """Whether the batch was never changed, so that steps can be foretold."""
-        return self.accumulate == self._given and self.spent == int(self.spent)
+        even = not self.work.varies and self.accumulate == self._given
+        return even and self.spent == int(self.spent)
 
     def update(self, steer: Steer, *, calm: bool = False) -> Update:
         """One update, on the batches and at the rate that were decided.
@@ -95,7 +96,7 @@ class Updater:
         except AgentsLost:
             self.replay.load_state_dict(before)
             raise
-        self.spent += self.accumulate / self._given
+        self.spent += self.work.interval * self.accumulate / self._given
         if calm and not self.scaler.is_enabled() and math.isfinite(loss):
             norm = self._stepper.pass_by()
             if norm is not None:

@@ -20,6 +20,8 @@ from paceline.core.errors import SettingError
 
 _PRELOADED = ["paceline.agents.engines.local", "paceline.agents.engines._warm"]
 
+_OPTIMIZER = "paceline.agents.engines._warm_steps"
+
 
 @final
 class Local:
@@ -49,12 +51,16 @@ class Local:
         self._context = self.warm_up()
 
     @staticmethod
-    def warm_up() -> Any:
-        """Starts the server that agents are forked from, which loads torch meanwhile."""
+    def warm_up(*, steps: bool = False) -> Any:
+        """Starts the server that agents are forked from, which loads torch meanwhile.
+
+        Args:
+            steps: Whether agents will step an optimizer of their own.
+        """
         if sys.platform == "win32":
             return mp.get_context("spawn")
         context = mp.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
+        context.set_forkserver_preload([*_PRELOADED, *([_OPTIMIZER] if steps else [])])
         forkserver.ensure_running()
         return context
 

@@ -29,12 +29,13 @@ class Ray:
         buffers: The bench's buffers; likewise.
         threads: That each may compute with.
         slow: How many times slower each pretends to be.
+        port: Where they come in; 0 takes a free one.
         address: Of a cluster that runs; the one of this session, or a new one of this
             machine alone, when left out.
 
     Raises:
         MissingExtra: Ray is not installed.
-        SettingError: No cluster answers at the address.
+        SettingError: No cluster answers at the address, or the port cannot be listened on.
     """
 
     name = "ray"
@@ -47,6 +48,7 @@ class Ray:
         *,
         threads: int,
         slow: tuple[float, ...] = (),
+        port: int = 0,
         address: str | None = None,
     ) -> None:
         self._ray = self.warm_up()
@@ -54,13 +56,13 @@ class Ray:
         if self._began:
             self._connect(address)
         here = self._ray.util.get_node_ip_address()
-        self._door = Door(here)
+        self._door = Door(here, port)
         self._threads, self._slow = threads, slow
         self._workshop, self._shared = workshop, self._ray.put(workshop)
         self._hosts: dict[str, Any] = {}
 
     @staticmethod
-    def warm_up() -> Any:
+    def warm_up(*, steps: bool = False) -> Any:
         """Ray itself, told of before anything else is done where it is missing.
 
         Raises:

@@ -37,6 +37,7 @@ class Torchrun:
         buffers: The bench's buffers.
         threads: That each may compute with.
         slow: How many times slower each pretends to be.
+        port: Where they come in; 0 takes a free one.
         environment: Where torchrun says who is who.
 
     Raises:
@@ -53,6 +54,7 @@ class Torchrun:
         *,
         threads: int,
         slow: tuple[float, ...] = (),
+        port: int = 0,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.warm_up(environment)
@@ -68,9 +70,10 @@ class Torchrun:
         self._workshop, self._threads, self._slow = workshop, threads, slow
         self._local = Local(workshop, weights, buffers, threads=threads, slow=slow)
         self._door: Door | None = None
+        self._port = port
 
     @staticmethod
-    def warm_up(environment: Mapping[str, str] | None = None) -> None:
+    def warm_up(environment: Mapping[str, str] | None = None, *, steps: bool = False) -> None:
         """Refuses to go on where torchrun did not start this process."""
         known = os.environ if environment is None else environment
         missing = [name for name in _NEEDED if name not in known]
@@ -87,9 +90,8 @@ class Torchrun:
             AgentsLost: A rank did not come.
         """
         if self._door is None:
-            self._door = Door(
-                "127.0.0.1" if self._host in ("localhost", "127.0.0.1") else "0.0.0.0"
-            )
+            alone = self._host in ("localhost", "127.0.0.1")
+            self._door = Door("127.0.0.1" if alone else "0.0.0.0", self._port)
             where = f"{self._host}:{self._door.address[1]}:{self._door.token}"
             self._store.set("paceline/door", where)
         here = [number for number in numbers if number == 1 or number > self._ranks]

@@ -206,7 +206,8 @@ class Task(ABC):
     def defaults(self, examples: int) -> dict[str, Any]:
         """Plain defaults by number of training examples.
 
-        Gives ``batch_size``, ``epochs``, and the settings of the default ``optimizer``.
+        Gives ``batch_size``, ``epochs``, and the settings of the default ``optimizer``; where
+        the default controller will not do, those of a ``controller``, its ``name`` among them.
         """
         return {
             "batch_size": int(min(256, max(16, 2 ** round(np.log2(max(examples, 16) / 20))))),
