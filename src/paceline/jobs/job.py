@@ -27,11 +27,12 @@ from paceline.jobs.assemble import (
     build_monitors,
     refuse_wrong_parts,
 )
+from paceline.jobs.calibrate import calibrate
 from paceline.jobs.crew import Crew, prepare_agents, refuse_unfit
 from paceline.jobs.few_labels import with_few_labels
 from paceline.jobs.folder import choose_folder
 from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
-from paceline.jobs.measure import calibrate, public, rivals, tested, validator
+from paceline.jobs.measure import public, rivals, tested, validator
 from paceline.jobs.prepare import Prepared, name_of, prepare
 from paceline.jobs.record import Record
 from paceline.jobs.run import Run
@@ -326,7 +327,7 @@ class Job:
         if loop.best.weights:
             network.load_state_dict(loop.best.weights)
             self._decide_weights(loop)
-        self._calibrate(material, network, loop)
+        calibrate(material, network, self.precision, self.record, loop.step)
         reached: dict[str, float] = {}
         findings: tuple[Finding, ...] = ()
         if material.test is not None and loop.stopped != "interrupted":
@@ -346,18 +347,6 @@ class Job:
             "stopped": loop.stopped,
             "findings": [finding.to_json() for finding in findings],
         }
-
-    def _calibrate(self, material: Material, network: nn.Module, loop: Loop) -> None:
-        found = calibrate(material, network, self.precision)
-        if found is not None:
-            self.record.decide(
-                "temperature",
-                found["temperature"],
-                seen={"log_loss": found["before"], "calibrated": found["log_loss"]},
-                reason="makes the probabilities of the validation examples likeliest",
-                source="judge",
-                step=loop.step,
-            )
 
     def _decide_weights(self, loop: Loop) -> None:
         self.record.decide(

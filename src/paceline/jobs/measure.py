@@ -15,7 +15,7 @@ from paceline.core.recipe import Recipe
 from paceline.data.base import Examples
 from paceline.jobs.material import Material
 from paceline.jobs.prepare import Batches, Prepared, batches_of
-from paceline.tasks.base import Classification, Goal, Judged, Task
+from paceline.tasks.base import Goal, Judged, Task
 from paceline.train.judge import answers
 from paceline.train.precision import Precision
 
@@ -88,51 +88,6 @@ class Answering:
     def judged(self, output: Any, target: Tensor) -> Tensor:
         """The answers."""
         return self._goal.answer(output)
-
-
-def calibrate(
-    material: Material, network: nn.Module, precision: Precision
-) -> dict[str, float] | None:
-    """Sets the temperature that makes validation probabilities likeliest.
-
-    Returns:
-        The log loss before and after, and the temperature; None where the goal has none or
-        nothing is gained.
-
-    Reference:
-        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
-    """
-    goal = material.goal
-    if material.validation is None or not isinstance(goal, Classification):
-        return None
-    goal.temperature = 1.0
-    losses: dict[float, float] = {}
-    outputs, wanted = answers(network, material.validation(), _Outputs(goal), precision)
-    for temperature in _TEMPERATURES:
-        goal.temperature = temperature
-        losses[temperature] = goal.metrics(goal.answer(outputs), wanted)["log_loss"]
-    best = min(losses, key=lambda each: (losses[each], abs(each - 1.0)))
-    goal.temperature = best if len(wanted) >= _LEAST_TO_CALIBRATE else 1.0
-    if goal.temperature == 1.0:
-        return None
-    return {"temperature": best, "log_loss": losses[best], "before": losses[1.0]}
-
-
-_TEMPERATURES = (1.0, *(round(2 ** (at / 8), 4) for at in range(-16, 25) if at))
-_LEAST_TO_CALIBRATE = 50
-
-
-@final
-class _Outputs:
-    """Gives outputs as they are."""
-
-    def __init__(self, goal: Goal) -> None:
-        self.metrics, self.better = goal.metrics, goal.better
-
-    def judged(self, output: Any, target: Tensor) -> Tensor:
-        """The outputs."""
-        found: Tensor = output
-        return found
 
 
 def public(metrics: Mapping[str, float]) -> dict[str, float]:

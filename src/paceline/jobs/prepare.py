@@ -21,6 +21,7 @@ from paceline.data.base.batches import Feed, Order, ResidentFeed, Rows, Streamed
 from paceline.data.base.locate import open_source
 from paceline.data.base.split import Parts
 from paceline.tasks.base import Claim, Encoded, Task
+from paceline.tasks.base.task import GOAL_SETTINGS
 
 Batches = Callable[[], Iterator[Batch]]
 GOALS = ("classification", "regression")
@@ -129,7 +130,7 @@ def _with_test(corpus: Corpus, place: Any, opening: Opening) -> Corpus:
 
 
 def _settings_of(part: type[Any]) -> set[str]:
-    return set(catalog.settings(part)) | {"smoothing"} | set(part.hints)
+    return set(catalog.settings(part)) | set(GOAL_SETTINGS) | set(part.hints)
 
 
 def choose_task(

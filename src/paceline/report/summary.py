@@ -129,6 +129,7 @@ def summary_of(facts: Any, run_dir: Path) -> RunSummary:
         raise RunError(f"{run_dir / 'run.json'} is from a newer Paceline; upgrade to read it")
     task, result = _section(facts, "task"), _section(facts, "result")
     goal = str(_section(task, "goal").get("name", ""))
+    metric = _section(task, "goal").get("metric")
     outcome = _outcome(result) if result else None
     return RunSummary(
         path=run_dir,
@@ -139,7 +140,9 @@ def summary_of(facts: Any, run_dir: Path) -> RunSummary:
         place=str(facts.get("place", "")),
         task=str(task.get("name", "")),
         goal=goal,
-        primary=primary_metric(goal, outcome.measured if outcome else ()),
+        primary=metric
+        if outcome and isinstance(metric, str) and metric in outcome.measured
+        else primary_metric(goal, outcome.measured if outcome else ()),
         data=_section(facts, "data"),
         model=_section(facts, "model"),
         recipe=_section(facts, "recipe"),

@@ -11,8 +11,16 @@ from torch.nn import functional
 
 from paceline.core.errors import DataError, SettingError, nearest
 from paceline.core.findings import Finding
+from paceline.tasks.base.class_metrics import (
+    auc,
+    by_class,
+    calibration_error,
+    confusions,
+    mean_by_class,
+)
 from paceline.tasks.base.goal import Goal, Labels
 
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "auc")
 _MOST_ROWS = 200
 _WIDEST = 30
 
@@ -26,6 +34,11 @@ class Classification(Goal):
         smoothing: Label smoothing (Szegedy et al. 2016, section 7), 0 to under 1.
         temperature: Outputs are divided by it before the softmax of an answer (Guo et al.
             2017, section 4.2), over 0; it calibrates probabilities and changes no choice.
+        metric: Which metric chooses the weights, of ``METRICS``.
+        class_weights: What an example of each class counts in the loss, 1 in the mean over
+            the training examples; None where all count alike.
+        offsets: Added to the outputs of an answer, one a class (Menon et al. 2021, equation
+            9); with them rare classes are named more often. None for none.
 
     >>> goal = Classification(["cat", "dog"])
     >>> goal.encode(np.array(["dog", "cat"])).tolist()
@@ -40,12 +53,26 @@ class Classification(Goal):
     stratify = True
 
     def __init__(
-        self, classes: list[Any], *, smoothing: float = 0.0, temperature: float = 1.0
+        self,
+        classes: list[Any],
+        *,
+        smoothing: float = 0.0,
+        temperature: float = 1.0,
+        metric: str = "accuracy",
+        class_weights: list[float] | None = None,
+        offsets: list[float] | None = None,
     ) -> None:
         if not 0 <= smoothing < 1:
             raise SettingError(f"smoothing must be at least 0 and under 1, got {smoothing}")
         if not temperature > 0:
             raise SettingError(f"temperature must be over 0, got {temperature}")
+        if metric not in METRICS or (metric == "auc" and len(classes) != 2):
+            raise SettingError(
+                f"there is no metric {metric!r} for {len(classes)} classes"
+                f"{nearest(metric, METRICS)}"
+            )
+        self.primary, self.higher_is_better = metric, metric != "log_loss"  # type: ignore[misc]
+        self.class_weights, self.offsets = class_weights, offsets
         self.classes = list(classes)
         self.smoothing, self.temperature = smoothing, temperature
         self.outputs = len(self.classes)
@@ -67,10 +94,19 @@ class Classification(Goal):
         if output.ndim == 3:
             target = target[:, None].expand(-1, output.shape[1]).reshape(-1)
             output = output.flatten(0, 1)
-        return functional.cross_entropy(output, target, label_smoothing=self.smoothing)
+        if self.class_weights is None:
+            return functional.cross_entropy(output, target, label_smoothing=self.smoothing)
+        weights = torch.tensor(self.class_weights, dtype=output.dtype, device=output.device)
+        losses = functional.cross_entropy(
+            output, target, reduction="none", label_smoothing=self.smoothing
+        )
+        return (losses * weights[target]).mean()
 
     def answer(self, output: Tensor) -> Tensor:
-        probabilities = (output.double() / self.temperature).softmax(-1)
+        scaled = output.double() / self.temperature
+        if self.offsets is not None:
+            scaled = scaled + torch.tensor(self.offsets, dtype=scaled.dtype)
+        probabilities = scaled.softmax(-1)
         return probabilities.mean(1) if output.ndim == 3 else probabilities
 
     def metrics(self, answer: Tensor, target: Tensor) -> dict[str, float]:
@@ -80,26 +116,26 @@ class Classification(Goal):
             "accuracy": right.double().mean().item(),
             "log_loss": -chosen.double().log().mean().item(),
         }
-        measured["balanced_accuracy"] = _mean_by_class(right, target, self.outputs)
-        measured["macro_f1"] = float(_by_class(answer, target)[2].mean())
+        measured["balanced_accuracy"] = mean_by_class(right, target, self.outputs)
+        measured["macro_f1"] = float(by_class(answer, target)[2].mean())
         measured["calibration_error"] = calibration_error(answer, target)
         if self.outputs > 5:
             best = answer.topk(5, -1).indices
             measured["top_5"] = (best == target[:, None]).any(-1).double().mean().item()
         if self.outputs == 2:
-            measured["auc"] = _auc(answer[:, 1], target)
+            measured["auc"] = auc(answer[:, 1], target)
         return measured | {"loss": measured["log_loss"]}
 
     def findings(self, answer: Tensor, target: Tensor) -> tuple[Finding, ...]:
         if not len(target) or self.outputs > _MOST_ROWS:
             return ()
-        precision, recall, f1, count = (each.tolist() for each in _by_class(answer, target))
+        precision, recall, f1, count = (each.tolist() for each in by_class(answer, target))
         names = [str(label) for label in self.classes]
         seen = zip(names, precision, recall, f1, map(int, count), strict=True)
         heads = ("class", "precision", "recall", "f1", "examples")
         found = [Finding(title="Each class", columns=heads, rows=tuple(seen))]
         if self.outputs <= _WIDEST:
-            counts = _confusions(answer, target)
+            counts = confusions(answer, target)
             rows = tuple((name, *row) for name, row in zip(names, counts.tolist(), strict=True))
             found.append(
                 Finding(
@@ -126,67 +162,10 @@ class Classification(Goal):
             "classes": self.classes,
             "smoothing": self.smoothing,
             "temperature": self.temperature,
+            "metric": self.primary,
+            "class_weights": self.class_weights,
+            "offsets": self.offsets,
         }
-
-
-def _mean_by_class(right: Tensor, target: Tensor, classes: int) -> float:
-    seen = torch.bincount(target, minlength=classes)
-    hits = torch.bincount(target, weights=right.double(), minlength=classes)
-    return float((hits[seen > 0] / seen[seen > 0]).mean())
-
-
-def _confusions(answer: Tensor, target: Tensor) -> Tensor:
-    """How often each class was taken for each: int64 [is, taken for]."""
-    classes = answer.shape[-1]
-    pairs = target * classes + answer.argmax(-1)
-    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
-
-
-def _by_class(answer: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Precision, recall, F1 and count of each class, float64 [classes]; 0 where 0 / 0."""
-    taken = answer.argmax(-1)
-    classes = answer.shape[-1]
-    hits = torch.bincount(target[taken == target], minlength=classes).double()
-    chosen = torch.bincount(taken, minlength=classes).double()
-    count = torch.bincount(target, minlength=classes).double()
-    precision, recall = hits / chosen.clamp_min(1), hits / count.clamp_min(1)
-    return precision, recall, 2 * hits / (chosen + count).clamp_min(1), count
-
-
-def calibration_error(answer: Tensor, target: Tensor, bins: int = 15) -> float:
-    """Expected calibration error: how far confidence lies from accuracy, in bins of confidence.
-
-    ``Σ (n_bin / n) · |accuracy_bin − confidence_bin|``
-
-    Args:
-        answer: Probabilities [n, classes].
-        target: int64 [n].
-        bins: Of equal width.
-
-    Reference:
-        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
-
-    >>> round(calibration_error(torch.tensor([[0.8, 0.2]] * 4), torch.tensor([0, 0, 0, 1])), 6)
-    0.05
-    """
-    confidence, taken = answer.double().max(-1)
-    at = (confidence * bins).long().clamp_max(bins - 1)
-    gap = torch.zeros(bins, dtype=torch.float64)
-    gap.index_add_(0, at, (taken == target).double() - confidence)
-    return float(gap.abs().sum() / max(len(target), 1))
-
-
-def _auc(score: Tensor, target: Tensor) -> float:
-    """Area under the ROC curve as the Mann-Whitney statistic, ties counted half."""
-    _, inverse, counts = score.unique(return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call] # torch
-    counts = counts.double()
-    ranks = (counts.cumsum(0) - (counts - 1) / 2)[inverse]
-    positive = int(target.sum())
-    negative = len(target) - positive
-    if not positive or not negative:
-        return float("nan")
-    above = ranks[target == 1].sum().item() - positive * (positive + 1) / 2
-    return float(above / (positive * negative))
 
 
 def _label_type(classes: list[Any]) -> Any:

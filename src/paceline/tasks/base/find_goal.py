@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,11 +27,25 @@ def goal_from_json(state: Mapping[str, Any]) -> Goal:
     )
 
 
-def find_goal(targets: Labels, wanted: str | None = None, *, smoothing: float = 0.0) -> Goal:
+def find_goal(
+    targets: Labels,
+    wanted: str | None = None,
+    *,
+    smoothing: float = 0.0,
+    metric: str | None = None,
+    class_weights: str | None = None,
+) -> Goal:
     """The goal that training targets call for, or the one that is ``wanted``.
 
     Numbers with fractions, and integers with more than 20 values, are hit; everything
     else is named.
+
+    Args:
+        targets: Of the examples [n].
+        wanted: ``classification`` or ``regression``.
+        smoothing: Of labels.
+        metric: Which one chooses the weights, for classes.
+        class_weights: ``balanced``: each class counts the same in the loss.
 
     Raises:
         DataError: There are missing or infinite targets, one class only, or as good as
@@ -41,8 +56,17 @@ def find_goal(targets: Labels, wanted: str | None = None, *, smoothing: float = 
         raise SettingError(f"there is no goal {wanted!r}{nearest(wanted, goals)}")
     _refuse_missing(targets)
     if wanted == "regression" or (wanted is None and _is_measurement(targets)):
+        if metric is not None or class_weights is not None:
+            raise SettingError("metric and class_weights are for classes; these are numbers")
         return _regression(targets)
-    return _classification(targets, smoothing)
+    classes = _classes(targets)
+    _refuse_odd(classes, targets)
+    return Classification(
+        classes,
+        smoothing=smoothing,
+        metric=metric or "accuracy",
+        class_weights=_weights(targets, classes, class_weights),
+    )
 
 
 def _is_measurement(targets: Labels) -> bool:
@@ -81,8 +105,7 @@ def _classes(targets: Labels) -> list[Any]:
     return found
 
 
-def _classification(targets: Labels, smoothing: float) -> Classification:
-    classes = _classes(targets)
+def _refuse_odd(classes: list[Any], targets: Labels) -> None:
     if len(classes) < 2:
         raise DataError(f"every target is {classes[0]!r}; at least two classes are needed")
     if len(classes) > MOST_CLASSES or (len(classes) > 50 and len(classes) > 0.5 * len(targets)):
@@ -90,4 +113,13 @@ def _classification(targets: Labels, smoothing: float) -> Classification:
             f"the target has {len(classes)} different values in {len(targets)} examples; name"
             " another column, or use --task regression if they are numbers"
         )
-    return Classification(classes, smoothing=smoothing)
+
+
+def _weights(targets: Labels, classes: list[Any], wanted: str | None) -> list[float] | None:
+    """``n / (classes · n_c)`` for class c: 1 in the mean over the examples."""
+    if wanted in (None, "none"):
+        return None
+    if wanted != "balanced":
+        raise SettingError(f"class_weights is 'balanced' or 'none', not {wanted!r}")
+    counts = Counter(targets.tolist())
+    return [len(targets) / (len(classes) * counts[label]) for label in classes]

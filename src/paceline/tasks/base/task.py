@@ -20,6 +20,8 @@ from paceline.tasks.base.baselines import Baseline, measure_baselines
 from paceline.tasks.base.find_goal import find_goal
 from paceline.tasks.base.goal import Goal
 
+GOAL_SETTINGS = ("smoothing", "metric", "class_weights")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Encoded:
@@ -127,8 +129,8 @@ class Task(ABC):
                 if columns
                 else "there are no targets to learn; name them with --target"
             )
-        smoothing = settings.pop("smoothing", 0.0)
-        return find_goal(corpus.train.targets, wanted, smoothing=smoothing)
+        given = {name: settings.pop(name) for name in GOAL_SETTINGS if name in settings}
+        return find_goal(corpus.train.targets, wanted, **given)
 
     @classmethod
     def divide(
