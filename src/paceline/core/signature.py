@@ -40,12 +40,14 @@ class Signature:
         outputs: Size of the last axis: classes, or 1 for a number.
         backbone: A network that was trained before, as ``hf:folder`` or ``timm:name``; empty
             where there is none.
+        parts: Where inputs are of several kinds, the signature of each, in the same order.
     """
 
     kind: str
     inputs: tuple[Field, ...]
     outputs: int
     backbone: str = ""
+    parts: tuple[Signature, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -53,6 +55,7 @@ class Signature:
             "kind": self.kind,
             "outputs": self.outputs,
             "backbone": self.backbone,
+            "parts": [part.to_json() for part in self.parts],
             "inputs": [
                 {name: getattr(field, name) for name in Field.__dataclass_fields__}
                 for field in self.inputs
@@ -71,6 +74,7 @@ class Signature:
             inputs=inputs,
             outputs=value["outputs"],
             backbone=value.get("backbone", ""),
+            parts=tuple(Signature.from_json(part) for part in value.get("parts", ())),
         )
 
 
