@@ -105,3 +105,17 @@ def goes_on_identically(name, cluster, rounds=40, **settings):
             each.learn(seen, taken, after)
         seen = after
     return policy.state_dict() == copy.state_dict()
+
+
+def lessons_of(name, rounds=60):
+    """A tabular policy after some rounds, and a learner of that name after the same lessons."""
+    policy = made(name, guide="equal", gated=False)
+    _, seen = drive(policy, Cluster(), 1)
+    lessons, learn = [], policy._choices.learn
+    policy._choices.learn = lambda *given: (lessons.append(given), learn(*given))
+    drive(policy, Cluster(), rounds, seen)
+    twin = catalog.find("learners", name)(5, step_size=0.3, discount=0.6)
+    for each in lessons:
+        twin.learn(*each)
+    assert len(lessons) > 2 * rounds / 3
+    return policy, twin

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from paceline.core.errors import SettingError
+from paceline.core.rounds import Assignment
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -69,14 +72,23 @@ def test_a_synchronisation_within_every_step_gets_no_rarer_and_is_left_alone(law
             self.link = 0.1 * law.CHOICES[taken.choice].sync_interval
             return super().done(seen, taken)
 
-    found, seen = lived(law, law.made("interval", guide="equal"), Within(k=0.0, noise=0.0), 30)
+    found, _ = lived(law, law.made("interval", guide="equal"), Within(k=0.0, noise=0.0), 30)
     assert 2 in found and found[-1] == 1
+
+
+@pytest.mark.parametrize("rounds", range(7, 13))
+def test_a_link_that_becomes_slow_just_then_is_not_taken_for_one_within_the_steps(law, rounds):
+    policy = law.made("interval", guide="equal")
+    _, seen = lived(law, policy, law.Cluster(k=0.0, link=0.025, second=0.02, noise=0.0), rounds)
+    slow = law.Cluster(k=0.0, link=0.065, second=0.02, noise=0.0)
+    found, _ = lived(law, policy, slow, 52, seen)
+    assert found[-1] == 16
 
 
 def test_a_little_noise_does_not_make_it_restless(law):
     cluster = law.Cluster(k=0.002, link=0.12, noise=0.05)
     found, _ = lived(law, law.made("interval", guide="equal"), cluster, 120)
-    assert sum(here != there for here, there in zip(found, found[1:], strict=False)) <= 4
+    assert sum(here != there for here, there in pairwise(found)) <= 4
     assert found[-1] == 8
 
 
@@ -98,3 +110,21 @@ def test_it_goes_on_identically_from_a_state_that_went_through_json(law):
 def test_settings_out_of_their_range_are_refused(law, settings, why):
     with pytest.raises(SettingError, match=why):
         law.made("interval", **settings)
+
+
+def test_it_learns_where_the_guide_gives_all_to_one_agent(law):
+    cluster = law.Cluster(k=0.0, link=0.1, noise=0.0, alone=1.0)
+    policy = law.made("interval", guide="equal")
+    policy._guide.decide = lambda seen: Assignment(samples=(law.TOTAL, 0))
+    cluster.done = _linked(cluster.done)
+    found, _ = lived(law, policy, cluster, 40)
+    assert found[-1] == 8
+
+
+def _linked(done):
+    """One agent has a link as well."""
+
+    def with_link(seen, taken):
+        return replace(done(seen, taken), communication_seconds=0.1)
+
+    return with_link

@@ -82,6 +82,17 @@ def test_an_idle_agent_is_tried_again_now_and_then() -> None:
     assert 0 < sum(each > 0 for each in tried[3:]) < 10
 
 
+def test_an_idle_agent_is_tried_with_no_more_than_it_can_do_meanwhile() -> None:
+    """The others are done after 0.15 s, in which that one can do one or two examples."""
+    scheduler, tried = Scheduler(agents=3, settings={"probe_rounds": 3}), []
+    for number in range(80):
+        shares = scheduler.allocate_tasks(3000)
+        tried.append(shares[2])
+        slow = 0.03 * shares[2] + 0.1 * (shares[2] > 0) if number > 2 else 1e-4 * shares[2]
+        scheduler.observe([1e-4 * shares[0], 1e-4 * shares[1], slow], communication_seconds=0.0)
+    assert 0 < max(tried[10:]) <= 12  # as it is thought to be; a fixed share would be 60
+
+
 def test_newcomers_must_help_where_the_others_have_no_room() -> None:
     scheduler = Scheduler(agents=1)
     ends(scheduler, lambda _, n: 0.001 * n, 2, 50)

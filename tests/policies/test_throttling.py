@@ -50,6 +50,33 @@ def test_a_load_that_was_too_much_is_not_tried_again() -> None:
     assert heat.load[0] <= 0.79
 
 
+def test_what_is_planned_makes_it_as_busy_as_it_may_be() -> None:
+    heat = played([1.1] + [0.0] * 11 + [-1.1])
+    for _ in range(60):  # the others are a little late each time
+        heat.watch(np.array([0.9 * heat.planned[0], 0.9]))
+    assert 0.9 * heat.planned == pytest.approx([0.77, 0.9], abs=0.002)
+    for _ in range(60):
+        heat.watch(np.array([np.nan, np.nan]))
+    assert heat.planned[0] == pytest.approx(0.77 / 0.9, abs=0.002)
+    for _ in range(60):  # but never more than the whole round, nor less than without them
+        heat.watch(np.array([0.3, 0.9]))
+    assert heat.planned.tolist() == [1.0, 1.0]
+    for _ in range(200):
+        heat.watch(np.array([1.0, 0.9]))
+    assert heat.planned[0] == 0.77
+
+
+def test_until_a_rest_has_helped_a_few_rest_in_the_place_of_all() -> None:
+    heat, agents, resting = Throttling(), 60, []
+    heat.resize(agents)
+    for number in range(90):
+        change = np.full(agents, 1.1 if number == 0 else 0.0)
+        worked, speeds = ~heat.resting, np.full(agents, 1 / agents)
+        heat.learn(change, worked, speeds, change > 9, change > 9)
+        resting.append(int(heat.resting.sum()))
+    assert max(resting[:45]) == 4 and max(resting[50:]) == 1
+
+
 def test_small_changes_are_no_heat() -> None:
     assert not played([0.1] * 30).resting.any()
 

@@ -54,6 +54,24 @@ def test_a_bend_is_found_and_a_switch_is_not_taken_for_one() -> None:
     assert not np.isfinite(straight.curves().bend[0])
 
 
+def test_a_great_and_a_small_load_do_not_take_turns_where_the_shape_was_wrong() -> None:
+    """Each would look like a switch beside the other, and the shape would stay as it is."""
+    model = taught(lambda n: 0.012 + 0.0067 * n, [100] * 20)
+    state = model.state_dict()
+    state["odds"] = [[0.0, *[-10.0] * (len(state["odds"][0]) - 1)]]
+    model.load_state_dict(state)
+
+    def slower(load: float) -> float:
+        return 0.01 + 0.02 * load
+
+    model, late = taught(slower, [24], model=model), 0
+    for _ in range(12):
+        load = max(1, int(model.curves().samples(0.15)[0]))
+        model = taught(slower, [load], model=model)
+        late += slower(load) > 1.3 * 0.15
+    assert late <= 2
+
+
 def test_the_noise_is_learnt_from_all_agents_together() -> None:
     random = np.random.default_rng(0)
     for noise in (0.01, 0.15):

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from multiprocessing.connection import Listener
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,17 @@ def test_below_the_least_number_it_saves_and_says_so_in_one_line(tmp_path):
         (["--agents", "2", "--set", "agents.alpha=0"], "alpha and beta must not both be 0"),
         (["--agents", "2", "--min-agents", "3"], "min_agents is 3, but there are 2 agents"),
         (["--agents", "2", "--set", "agents.pries=1"], "did you mean 'prices'"),
+        (["--agents", "2", "--set", "agents.port=70000"], "agents.port: input should be less"),
+        (["--agents", "2", "--set", "agents.sync_interval=0"], "at least 1, or 'auto', got 0"),
+        (["--agents", "2", "--set", "agents.sync_interval=often"], "or 'auto', got 'often'"),
+        (
+            [
+                *("--agents", "2", "--policy", "fixed", "--set", "agents.policy.shares=[1.0,2.0]"),
+                *("--set", "agents.sync_interval=auto"),
+            ],
+            "the policy fixed only guides there, so that its settings (shares) have no place",
+        ),
+        (["--agents", "2", "--set", "loop.device=cuda:99"], "the device 'cuda:99' cannot be used"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(words, told, tmp_path, capsys):
@@ -146,6 +158,36 @@ def test_a_mistake_is_one_line_and_nothing_is_written(words, told, tmp_path, cap
     assert (code, caught.out) == (2, "")
     assert caught.err.startswith("error: ") and caught.err.count("\n") == 1 and told in caught.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_port_in_use_is_one_line_and_nothing_is_written(tmp_path, capsys):
+    with Listener(("127.0.0.1", 0)) as taken:
+        port = taken.address[1]
+        words = ["--agents", "2", "--set", f"agents.port={port}"]
+        code = command(["fit", "digits", "--steps", "5", *FAST, "--out", "run", "--quiet", *words])
+    caught = capsys.readouterr()
+    assert (code, caught.out) == (2, "") and caught.err.count("\n") == 1
+    assert f"agents cannot listen on 127.0.0.1:{port}" in caught.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_interval_is_chosen_while_it_trains_and_goes_on_from_a_state(tmp_path):
+    """This machine's memory is a fast link; the least share of all makes it a slow one."""
+    words = ("--agents", 2, "--policy", "interval", "--set", "agents.sync_interval=auto")
+    words += ("--set", "agents.policy.share=0.0001", "--steps", 400)
+    training = Training(*words)
+    training.read_until("training")
+    training.process.send_signal(signal.SIGINT)
+    training.end()
+    code, found = Training(*words, "--resume").end()
+    assert code == 0 and found["steps"] < 400
+    assert found["test"]["accuracy"] > 0.9
+    with Ledger(tmp_path / "run" / "ledger.db") as ledger:
+        rows = [row for row in ledger.read(kind="decision") if row.name == "sync_interval"]
+    assert [row.detail["chosen"] for row in rows][:2] == [2, 4]
+    assert all("a synchronisation" in row.detail["reason"] for row in rows)
+    counted = events(tmp_path / "run")[-1][1]["examples"]["counted"]
+    assert 400 * 64 <= counted < 416 * 64
 
 
 def data():

@@ -31,7 +31,8 @@ class Interval(Guided):
     both of them medians of the last six rounds; it goes up to the next choice at a time, and
     down at once, but only where the share stays under ``0.6 · share``. It goes back to the plain
     choice where examples bring so much less that a second brings less, and back to the
-    choice before where the synchronisation grew as the interval did: then it is in the steps.
+    choice before where the synchronisation grew as the interval did: then it is in the steps,
+    unless it is as long there too.
     After that it stays for ``rest`` rounds, and twice as many each time.
 
     Other batches than that of the plain choice are not tried. The shares are those of the guide.
@@ -99,7 +100,7 @@ class Interval(Guided):
         self._seconds: list[float] = []
         self._links: list[float] = []
         self._gaps: list[float] = []
-        self._link_before = math.nan
+        self._link_before = self._doubted = math.nan
         self._left, self._next_rest = 0, self.rest
 
     def _took(self, lesson: Lesson) -> None:
@@ -122,9 +123,13 @@ class Interval(Guided):
             self._back(0, f"local steps brought {100 * lost:.0f} % less a second")
         elif len(self._links) == _WINDOW:
             if self._grew_along():
+                self._doubted = median(self._links)
                 self._back(self._before, "a synchronisation took longer with every local step")
             else:
                 self._link_before = math.nan
+                if median(self._links) >= _GROWS_ALONG * self._doubted:  # the link itself is slow
+                    self._left, self._next_rest = 0, max(self._next_rest // 2, self.rest)
+                self._doubted = math.nan
                 self._move()
 
     def _grew_along(self) -> bool:
@@ -179,7 +184,9 @@ class Interval(Guided):
             "before": self._before,
             "reason": self._reason,
             "measured": [list(self._seconds), list(self._links), list(self._gaps)],
-            "link_before": None if math.isnan(self._link_before) else self._link_before,
+            "links": [
+                None if math.isnan(each) else each for each in (self._link_before, self._doubted)
+            ],
             "rest": [self._left, self._next_rest],
         }
 
@@ -188,6 +195,6 @@ class Interval(Guided):
         self._wanted, self._before = int(state["wanted"]), int(state["before"])
         self._reason = str(state["reason"])
         self._seconds, self._links, self._gaps = (list(each) for each in state["measured"])
-        link = state["link_before"]
-        self._link_before = math.nan if link is None else float(link)
+        links = (math.nan if each is None else float(each) for each in state["links"])
+        self._link_before, self._doubted = links
         self._left, self._next_rest = (int(each) for each in state["rest"])

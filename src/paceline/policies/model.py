@@ -79,11 +79,11 @@ class Model(Policy):
             shares = proportional(up(seen).astype(float), seen.total, most)
             return Assignment(samples=tuple(shares.tolist()), reason="nothing is known yet")
         curves = _fit_curves(self._times.curves(), agents, np.where(known, most, 0.0))
-        planned = curves.times(1 / self._loads(seen))
+        planned = curves.times(1 / _fit(self._heat.planned, agents, 1.0))
         used = known
         if curves.most.sum() >= seen.total:
             used = best_set(planned, seen.total, self._goal(seen))
-        extra = self._extra(seen, used, known, most)
+        extra = self._extra(seen, used, known, np.minimum(most, self._in_time(seen, planned, used)))
         shares = self._share(seen.total, planned.only(used), extra, most)
         measured = _fit(self._times.known, agents, False)
         return Assignment(
@@ -92,16 +92,13 @@ class Model(Policy):
             reason=self._reason(known, used, extra),
         )
 
-    def _loads(self, seen: RoundReading) -> Floats:
-        """The share of the slowest agent's seconds that each may work for.
-
-        Agents cool while the others communicate too.
-        """
-        slowest = max((each.seconds for each in seen.agents if each.is_up), default=0.0)
-        idle = seen.communication_seconds / slowest if slowest > 0 else 0.0
-        load = _fit(self._heat.load, len(seen.agents), 1.0)
-        resting = _fit(self._heat.resting, len(load), False)
-        return np.asarray(np.where(resting, load, np.minimum(load * (1 + idle), 1.0)))
+    def _in_time(self, seen: RoundReading, curves: Curves, used: Mask) -> Floats:
+        """What those that are left out could do meanwhile, at least one example."""
+        chosen = curves.only(used)
+        if float(np.floor(chosen.most).sum()) < seen.total:
+            return np.full(len(used), np.inf)
+        known = _fit(self._times.known, len(used), False)
+        return np.where(known, np.maximum(curves.samples(level(chosen, seen.total)), 1.0), np.inf)
 
     def _goal(self, seen: RoundReading) -> Goal:
         return Goal(
@@ -176,6 +173,9 @@ class Model(Policy):
             samples > _GROWN * before,
             np.isfinite(self._times.curves().bend),
         )
+        busy = np.where(worked, seconds, 0.0)
+        whole_round = float(busy.max(initial=0.0)) + outcome.communication_seconds
+        self._heat.watch(np.where(worked, busy / max(whole_round, 1e-300), np.nan))
         self._samples = np.where(worked, samples, before)
         self._link.learn(int(worked.sum()), outcome.communication_seconds)
         self._worked = np.where(samples > 0, seen.round, _fit(self._worked, agents, seen.round))

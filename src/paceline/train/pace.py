@@ -24,7 +24,8 @@ from paceline.train.stepping import Update
 
 Tell = Callable[[str, Reading, Steer], None]
 MOST_TOGETHER = 16
-LAYERS_EVERY, LAYERS_OFTEN_UNTIL, LAYERS_LATER_EVERY = 50, 400, 200
+LAYERS_EVERY = ((200, 10), (400, 50))  # until so many steps are done: layers die early
+LAYERS_LATER_EVERY, SIZES_EVERY = 200, 50
 _EARLY_STEPS = (3, 6, 9, 12)
 
 
@@ -143,7 +144,7 @@ class Pace:
         done = self._ordinary
         if done < _EARLY_STEPS[-1]:
             return 1
-        every = LAYERS_EVERY if done < LAYERS_OFTEN_UNTIL else LAYERS_LATER_EVERY
+        every = next((each for until, each in LAYERS_EVERY if done < until), LAYERS_LATER_EVERY)
         return every - done % every
 
     def calmly(self, update: Update) -> bool:
@@ -184,7 +185,8 @@ class Pace:
         self._ordinary += len(self._losses) + 1
         if self._ordinary in _EARLY_STEPS or (due and self._ordinary > _EARLY_STEPS[-1]):
             values["dead_layers"] = float(len(self._layers.dead()))
-            values["exploding_layers"] = float(len(self._layers.exploding()))
+            if self._ordinary <= _EARLY_STEPS[-1] or self._ordinary % SIZES_EVERY == 0:
+                values["exploding_layers"] = float(len(self._layers.exploding()))
 
     def learn(self, outcome: Reading) -> None:
         """Lets each controller learn what came of its choice."""

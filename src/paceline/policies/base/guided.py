@@ -177,7 +177,7 @@ class Guided(Policy):
             return math.nan
         asked = self._silent < _SILENCE and fits and decided
         self._silent = 0
-        if not shared:
+        if not shared and self.may_be_alone:
             return math.nan
         self._at = number
         self._sight.observe(number, efficiency)

@@ -21,6 +21,8 @@ _FIRST_LOAD, _LESS, _LEAST_LOAD = 0.77, 0.93, 0.35
 _CLEAN, _MORE = 60, 0.01
 _GIVEN_UP, _MOST_GIVEN_UP = 60, 480
 _RESTING_SHARE = 0.75
+# How fast the plan follows what agents were really busy, and how much in a round.
+_ROOM_STEP, _ROOM_MOST = 0.1, 0.02
 
 # A slowdown that came with more work may be a bend of the curve: that shows in so many rounds.
 _DOUBT = 3
@@ -34,6 +36,7 @@ _FIELDS = (
     "tries",
     "wait",
     "load",
+    "room",
     "ceiling",
     "clean",
     "back_off",
@@ -49,10 +52,12 @@ class Throttling:
     An agent that became slower at once may be slower for good, or hot. After a few rounds it
     rests; when it is as fast as before after that, it was hot, and from then on it works only
     for a share of the round: ``load``, 0.77 at first, less each time that it gets hot again.
+    What is planned for that follows from what it really was busy: see ``watch``.
     After 60 rounds without that one agent tries a little more, and the others follow it, below
     what made any of them hot: a hot agent costs the whole team a round. When two
     rests, a short and a long one, do not help it is slower for good, and rests no more for a
-    growing number of rounds. What helped others makes a rest come sooner.
+    growing number of rounds. What helped others makes a rest come sooner; until then a few rest
+    in the place of all.
 
     The rest is a test of the cause; the rest of the rule is additive increase, multiplicative
     decrease.
@@ -78,7 +83,7 @@ class Throttling:
         """Makes room for agents that joined."""
         more = agents - len(self._row("load"))
         if more > 0:
-            fresh = {"load": 1.0, "ceiling": 1.0, "back_off": _GIVEN_UP}
+            fresh = {"load": 1.0, "room": 1.0, "ceiling": 1.0, "back_off": _GIVEN_UP}
             for name in _FIELDS:
                 row = np.full(more, fresh.get(name, 0.0))
                 self._rows[name] = np.concatenate([self._rows[name], row])
@@ -92,6 +97,28 @@ class Throttling:
     def load(self) -> Floats:
         """The share of a round that each may work for; shape (agents,)."""
         return np.where(self.resting, _REST_LOAD, self._row("load"))
+
+    @property
+    def planned(self) -> Floats:
+        """The share of a round that each is to be planned for, so that it works for ``load``.
+
+        That is more: a round also takes what the others are late and the communication.
+        """
+        more = np.minimum(self._row("load") * self._row("room"), 1.0)
+        return np.where(self.resting, _REST_LOAD, more)
+
+    def watch(self, busy: Floats) -> None:
+        """Learns how much more can be planned than an agent is to work.
+
+        Args:
+            busy: Share of the last round that each really worked for, nan where that tells
+                nothing; shape (agents,).
+        """
+        load, room = self._row("load"), self._row("room")
+        looked = (busy > 0) & (load < 1) & ~self.resting
+        missed = np.log(load / np.where(looked, busy, load))
+        steps = np.clip(_ROOM_STEP * missed, -_ROOM_MOST, _ROOM_MOST)
+        room[looked] = np.clip(room * np.exp(steps), 1.0, 1 / load)[looked]
 
     def learn(self, changes: Floats, worked: Mask, speeds: Floats, grown: Mask, bent: Mask) -> None:
         """Takes in a round.
@@ -191,7 +218,8 @@ class Throttling:
         can = np.flatnonzero(hot & (rest == 0) & (self._row("wait") == 0) & worked)
         resting, room = float(speeds[rest > 0].sum()), len(can)
         if self._helped <= self._failed:
-            room = max(1, round(_FIRST_SHARE * hot.sum())) - int((rest > 0).sum())
+            most = 1 if self._failed >= _CONVINCED else _CONVINCED  # a few tell as much as many
+            room = max(1, min(round(_FIRST_SHARE * hot.sum()), most)) - int((rest > 0).sum())
         for agent in can:
             if room <= 0:
                 return

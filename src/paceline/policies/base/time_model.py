@@ -26,6 +26,8 @@ _FIRST_SPREAD = 0.3
 _NOISE, _NOISE_WEIGHT, _NOISE_ROUNDS = 0.05, 3.0, 100.0
 _WALK, _MOST_WALK, _LEAST_WALK = 3e-3, 0.1, 3e-4
 _WALK_STEP = 0.15
+# A shape is not quite that of an agent: what it misses when the load is e times as much.
+_FAR = 0.05
 
 
 def _shapes() -> tuple[Floats, Floats, Floats, Floats]:
@@ -48,7 +50,10 @@ class TimeModel:
     which load on an example needs how much longer. Each shape j of each agent i has a Kalman
     filter of the level's logarithm θ, a random walk:
 
-    ``log t = θ_ij + log g_j(n / reference_i) + ε,  ε ~ N(0, noise²),  Δθ ~ N(0, walk²)``
+    ``log t = θ_ij + log g_j(n / reference_i) + ε,  ε ~ N(0, noise²),  Δθ ~ N(0, walk² + far²)``
+
+    with ``far = 0.05 · Δlog n``: no shape is quite that of the agent, so that a level that was
+    learnt at one load is less sure at another.
 
     The shape with the best predictions lately is used: the one without a start is an
     exponential average of the speed, the rival of the others. Noise and walk are learnt from
@@ -79,7 +84,7 @@ class TimeModel:
         self._reference = np.zeros(0)
         self._noise, self._noise_weight = _NOISE**2, _NOISE_WEIGHT
         self._walk = math.log(_WALK**2)
-        self._lean = np.zeros(0)
+        self._lean, self._last = np.zeros(0), np.zeros(0)
         self.surprise = np.zeros(0)
 
     @property
@@ -128,6 +133,7 @@ class TimeModel:
         self._error = np.hstack([self._error, empty])
         self._reference = np.concatenate([self._reference, np.zeros(more)])
         self._lean = np.concatenate([self._lean, np.zeros(more)])
+        self._last = np.concatenate([self._last, np.ones(more)])
 
     def learn(self, samples: Any, seconds: Any, *, reference: float) -> None:
         """Takes in a round.
@@ -152,12 +158,16 @@ class TimeModel:
 
     def _begin(self, who: Any, samples: Floats, seconds: Floats, reference: float) -> None:
         self._reference[who] = max(reference, 1e-9)
+        self._last[who] = samples[who]
         load = samples[who] / self._reference[who]
         self._level[:, who] = np.log(seconds[who]) - _log_shape(load)
         self._variance[:, who] = self._noise
 
     def _follow(self, who: Any, samples: Floats, seconds: Floats) -> None:
-        level, variance = self._level[:, who], self._variance[:, who]
+        level = self._level[:, who]
+        far = np.log(samples / self._last[who])
+        variance = self._variance[:, who] + (_FAR * far) ** 2
+        self._last[who] = samples
         predicted = level + _log_shape(samples / self._reference[who])
         error = np.log(seconds) - predicted
         doubt = variance + self._noise
@@ -212,6 +222,7 @@ class TimeModel:
             "error": self._error.T.tolist(),
             "reference": self._reference.tolist(),
             "lean": self._lean.tolist(),
+            "last": self._last.tolist(),
             "noise": self._noise,
             "noise_weight": self._noise_weight,
             "walk": self._walk,
@@ -234,6 +245,7 @@ class TimeModel:
         self._level, self._variance = found["level"], found["variance"]
         self._odds, self._error = found["odds"], found["error"]
         self._reference, self._lean = reference, np.array(state["lean"], dtype=float)
+        self._last = np.array(state["last"], dtype=float)
         self._noise, self._walk = float(state["noise"]), float(state["walk"])
         self._noise_weight = float(state["noise_weight"])
         self.surprise = np.zeros(len(reference))
