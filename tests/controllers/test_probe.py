@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass, field
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import paceline
 from paceline.controllers.probe import Probe
 from paceline.core.errors import SettingError
 from paceline.core.readings import NAN, Reading, Steer
@@ -190,3 +192,177 @@ def test_without_memory_the_given_rate_is_measured_as_it_runs() -> None:
 def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, float], name: str) -> None:
     with pytest.raises(SettingError, match=name):
         Probe(0.1, **wrong)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_a_budget_shorter_than_a_probe_falls_from_the_given_rate_and_says_so(steps: int) -> None:
+    engine = Engine(Probe(0.1), steps=steps)
+    steers = [engine.one() for _ in range(steps)]
+    assert not any(steer.probing or steer.measure for steer in steers)
+    assert engine.rates[0] == 0.1
+    assert engine.rates == sorted(engine.rates, reverse=True)
+    assert steers[0].reason == "too few steps for a trial: falls from the given 0.1"
+
+
+@dataclass
+class Script:
+    """Losses and dead layers as they are told, step by step."""
+
+    probe: Probe
+    steps: int = 100
+    at: int = 0
+    values: dict[str, float] = field(default_factory=dict)
+
+    def hear(self, loss: float, dead: float = 0.0) -> Steer:
+        reading = self.reading()
+        steer = self.probe.decide(reading)
+        self.at += 1
+        self.values = {"loss": loss, "dead_layers": dead, "learning_rate": steer.learning_rate or 0}
+        self.values |= {"parameter_norm": 10.0, "update_norm": 2.0 * self.values["learning_rate"]}
+        self.probe.learn(reading, steer, self.reading())
+        return steer
+
+    def reading(self) -> Reading:
+        return Reading(
+            step=self.at,
+            progress=self.at / self.steps,
+            total_steps=self.steps,
+            values=dict(self.values),
+        )
+
+    def after(self, steps: int, loss: float = 1.0, dead: float = 0.0) -> Script:
+        for _ in range(steps):
+            self.hear(loss, dead)
+        return self
+
+    def goes_back(self) -> bool:
+        return any(move.verb == "restore" for move in self.probe.decide(self.reading()).moves)
+
+
+def test_a_loss_that_blows_up_in_the_first_steps_is_taken_back_at_once() -> None:
+    script = Script(Probe(0.1)).after(2)
+    peak = script.probe.peak
+    assert not script.goes_back()
+    script.hear(4.1)
+    assert script.goes_back()
+    assert script.probe.peak == pytest.approx(0.2 * peak)
+    assert script.hear(1.0).reason == (
+        "the loss rose over where it began: first weights, 0.2 of the rate"
+    )
+
+
+def test_the_trial_is_what_the_first_losses_are_held_against() -> None:
+    script = Script(Probe(0.1)).after(1)
+    script.hear(4.1)
+    assert script.goes_back()
+
+
+def test_it_goes_back_four_times_and_then_leaves_it_to_the_guard() -> None:
+    script, times = Script(Probe(0.1), steps=10_000).after(1), 0
+    for _ in range(10):
+        script.hear(1e6)
+        times += script.goes_back()
+    assert times == 4
+
+
+@pytest.mark.parametrize("steps", [5, 10, 20, 40])
+@given(curvature=st.floats(-4, 4), size=st.floats(-3, 3))
+@settings(max_examples=30, deadline=None)
+def test_in_a_budget_of_some_steps_it_ends_no_worse_than_it_began(
+    steps: int, curvature: float, size: float
+) -> None:
+    engine = Engine(Probe(1e-3), steps=steps, curvature=10**curvature, size=10**size)
+
+    def distance() -> float:
+        return math.dist(engine.weights, [0.5 * engine.size, engine.size])
+
+    before = distance()
+    engine.run()
+    assert distance() <= before
+
+
+def test_layers_that_die_send_it_back_to_the_first_weights_at_a_fifth_of_the_rate() -> None:
+    script = Script(Probe(0.1)).after(30)
+    peak = script.probe.peak
+    script.hear(1.0, dead=2.0)
+    assert script.goes_back()
+    assert script.probe.peak == pytest.approx(0.2 * peak)
+    steer = script.hear(1.0, dead=2.0)  # as long as nobody has looked again
+    assert steer.reason == "layers died: first weights, 0.2 of the rate"
+    assert not script.goes_back()
+    assert script.hear(1.0).measure  # the rate is followed anew
+
+
+def test_layers_that_die_again_send_it_back_again() -> None:
+    script = Script(Probe(0.1), steps=1000).after(30)
+    script.hear(1.0, dead=1.0)
+    script.after(5, dead=1.0).after(5)
+    assert not script.goes_back()
+    script.hear(1.0, dead=1.0)
+    assert script.goes_back()
+
+
+def test_layers_that_were_dead_from_the_start_are_left_to_the_guard() -> None:
+    script = Script(Probe(0.1)).after(9).after(3, dead=1.0).after(10)
+    script.hear(1.0, dead=1.0)
+    assert not script.goes_back()
+
+
+def test_layers_that_die_late_are_left_to_the_guard() -> None:
+    script = Script(Probe(0.1)).after(36)
+    assert [move.verb for move in script.probe.decide(script.reading()).moves] == ["forget"]
+    script.hear(1.0, dead=1.0)
+    assert not script.goes_back()
+
+
+def test_where_the_loss_is_meant_to_rise_it_never_looks_back() -> None:
+    script = Script(Probe(0.1, look_back=False)).after(13)
+    script.hear(1e6, dead=1.0)
+    assert not script.goes_back()
+
+
+@pytest.mark.parametrize("at", [1, 3, 20, 31, 34, 50])
+def test_looks_at_layers_go_on_from_any_moment(at: int) -> None:
+    told = [(1.0, 0.0)] * 30 + [(1.0, 2.0)] * 3 + [(1.0, 0.0)] * 30
+    whole, half = Script(Probe(0.1)), Script(Probe(0.1))
+    for loss, dead in told[:at]:
+        whole.hear(loss, dead)
+        half.hear(loss, dead)
+    half.probe = Probe(0.1)
+    half.probe.load_state_dict(whole.probe.state_dict())
+    for loss, dead in told[at:]:
+        assert half.hear(loss, dead) == whole.hear(loss, dead)
+
+
+@pytest.mark.parametrize(("steps", "beta2"), [(399, None), (500, 0.98), (10**6, 0.999)])
+def test_second_moments_remember_a_tenth_of_the_budget(steps, beta2):
+    seen = Reading(step=0, progress=0.0, total_steps=steps)
+    found = Probe(1.0).decide(seen).beta2
+    assert found == beta2 if beta2 is None else found == pytest.approx(beta2)
+    assert Probe(1.0, set_beta2=False).decide(seen).beta2 is None
+
+
+def test_second_moments_keep_their_memory_through_a_step_that_is_taken_back():
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Adam([weight], lr=1e-3)
+    pacer = paceline.Pacer(optimizer, total_steps=500)
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = (weight**2).sum()
+        loss.backward()
+        pacer.step(loss)
+        assert optimizer.param_groups[0]["betas"] == (0.9, 0.98)
+
+
+def test_second_moments_that_somebody_has_set_are_left_alone():
+    for given in ({"betas": (0.9, 0.99)}, {}):
+        weight = torch.nn.Parameter(torch.ones(3))
+        optimizer = torch.optim.Adam([weight], lr=1e-3, **given)
+        if not given:  # it has taken steps of its own
+            weight.sum().backward()
+            optimizer.step()
+        pacer = paceline.Pacer(optimizer, total_steps=500)
+        loss = (weight**2).sum()
+        loss.backward()
+        pacer.step(loss)
+        assert optimizer.param_groups[0]["betas"] == given.get("betas", (0.9, 0.999))

@@ -170,3 +170,26 @@ def test_one_that_only_watches_changes_nothing() -> None:
     assert pace.decide(Reading(step=0, progress=0.0)) == Steer()
     assert layer.weight.item() == 7.0
     assert told == ["Fixed: a"]
+
+
+def test_layers_are_looked_at_every_ten_steps_at_first_and_then_more_rarely() -> None:
+    class Looks:
+        at: list[int] = []  # noqa: RUF012 # of this test alone
+        sizes: list[int] = []  # noqa: RUF012
+
+        def dead(self) -> list[str]:
+            self.at.append(step)
+            return []
+
+        def exploding(self) -> list[str]:
+            self.sizes.append(step)
+            return []
+
+    pace, _, _ = made(Fixed(Steer()))
+    pace._layers = looks = Looks()  # type: ignore[assignment] # all that it calls
+    for step in range(1, 801):
+        pace.decide(Reading(step=step - 1, progress=0.0))
+        pace.read(glimpse(step), Update(loss=1.0, gradient_norm=1.0))
+    often = [3, 6, 9, 12, *range(20, 201, 10), 250, 300, 350, 400, 600, 800]
+    assert looks.at == often
+    assert looks.sizes == [3, 6, 9, 12, 50, 100, 150, 200, 250, 300, 350, 400, 600, 800]

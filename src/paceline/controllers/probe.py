@@ -16,11 +16,15 @@ TRIALS = (1.0, 1e-6, 1e6)
 SOUND = (1e-5, 1e5)  # of a change relative to the weights: what single precision can measure
 REFERENCE_STEPS, HORIZON_POWER = 500.0, 1 / 3
 OPEN_STEPS = 2000.0
+LEAST_FOR_BETA2 = 400  # under so many steps a shorter memory harms
+MEMORIES = 10.0  # of second moments, that fit into a budget
+LEAST_STEPS = 5  # in a budget of fewer, a step for a trial and one to look back are too many
 MEASUREMENTS = 200
 FORGOTTEN = 1 / 3
 LATEST_SHARE, LEAST_LATEST = 0.2, 5
 FIRST, LOOK_EVERY, RECENT, MOST_RECENT = 6, 0.12, 0.04, 40
 RISEN, BLOWN, ERRORS, CUT = 1.75, 4.0, 3.0, 0.2
+MOST_CUTS, BORN, DEAD_UNTIL, FOLLOW_AGAIN = 4, 12, 0.35, 0.1
 
 
 @final
@@ -38,16 +42,22 @@ class Probe(Controller):
     larger one: gradients that grow count at once. The first step is a trial at a rate of
     one, taken back when it has been measured; then the rate warms up, follows the
     measurements until a quarter of the budget, stays until ``hold``, and falls in a straight
-    line to zero. The optimizer's own rate is used only where nothing can be measured. In a
-    run without an end the rate stays.
+    line to zero. The optimizer's own rate is used only where nothing can be measured, and in
+    budgets of fewer than five steps, which are not tried out. In a run without an end the
+    rate stays.
 
     Weights that were trained before want smaller steps than the law's. So until ``follow``
     it looks twice whether the loss stands at 1.75 times what it began with, by more than
-    three standard errors (and once whether it is four times as high); then it goes back to
-    the first weights and takes a fifth of the rate. A smaller rise is borne: noise that a
-    high rate makes is gone when the rate has fallen.
+    three standard errors (and until the first look whether a single loss is four times as
+    high); then it goes back to the first weights and takes a fifth of the rate. A smaller
+    rise is borne: noise that a high rate makes is gone when the rate has fallen. Until a
+    share of 0.35 it does the same where a layer that had gradients has none any more
+    (``dead_layers``): that is a rate too high of which the loss tells nothing.
     When another controller tells that the data changed (``shifts``), the schedule begins
     again.
+
+    Adam's second moments are given a memory that fits a short run: β2 = 1 − 10 / T, at most
+    0.999, in budgets of 400 steps or more, where it was left at 0.999 (docs/decisions/0004).
 
     Args:
         learning_rate: The hint.
@@ -55,8 +65,9 @@ class Probe(Controller):
         warmup: Share of the budget in which the rate rises, 0 to under ``follow``.
         follow: Share in which it follows the measurements, over 0, at most ``hold``.
         hold: Share at which the fall begins, under 1.
-        look_back: Whether it looks back; not where the loss is meant to rise, as in a
-            generative adversarial network.
+        look_back: Whether it looks back, at most four times; not where the loss is meant to
+            rise, as in a generative adversarial network.
+        set_beta2: Whether it sets β2.
 
     Reference: r, the powers and the shares were fitted on the six development workloads of
     ``benchmarks/workloads.py`` and tried on the others; that relative steps are alike across
@@ -83,6 +94,7 @@ class Probe(Controller):
         follow: float = 0.25,
         hold: float = 0.6,
         look_back: bool = True,
+        set_beta2: bool = True,
     ) -> None:
         super().__init__(learning_rate)
         if not 0 < relative_step < math.inf:
@@ -94,6 +106,7 @@ class Probe(Controller):
             )
         self.relative_step, self.warmup = relative_step, warmup
         self.follow, self.hold, self.look_back = follow, hold, look_back
+        self.set_beta2 = set_beta2
         self.peak = float(learning_rate)
         self._trial = 0  # of TRIALS; past its end: measured, or it cannot be
         self._measured: list[float] = []
@@ -103,6 +116,8 @@ class Probe(Controller):
         self._forgotten = False
         self._first: list[float] = []
         self._recent: list[float] = []
+        self._lives: bool | None = None  # whether all layers did; False: some never have
+        self._follows_until = 0.0
 
     # --- decide
 
@@ -116,6 +131,7 @@ class Probe(Controller):
                 measure=True,
                 probing=True,
                 reason="measures a step at a rate of one",
+                beta2=self._beta2(seen),
             )
         measure = self._follows(seen)
         most = 1 if back or measure else self._unmeasured(seen)
@@ -127,19 +143,30 @@ class Probe(Controller):
             reason=self._reason(seen),
             holds=holds,
             rates=rates,
-            alarm=BLOWN * abs(fmean(self._first)) if self._may_blow else math.inf,
+            alarm=self._most() if self._looks == 0 < self._looks_in_all else math.inf,
+            beta2=self._beta2(seen),
         )
+
+    def _beta2(self, seen: Reading) -> float | None:
+        """The decay of second moments for a budget of so many steps; None leaves it."""
+        steps = seen.total_steps
+        if not self.set_beta2 or steps is None or steps < LEAST_FOR_BETA2:
+            return None
+        return min(0.999, 1 - MEMORIES / steps)
 
     def _rate(self, seen: Reading, step: int, progress: float) -> float:
         return self.peak * (self._warm(seen, step) * self._decay(progress))
 
-    @property
-    def _may_blow(self) -> bool:
-        return self._looks == 0 < self._looks_in_all and len(self._first) >= FIRST
+    def _most(self) -> float:
+        """A loss over this has blown up; at first it is held against that of the first weights."""
+        if not self._first:
+            return math.inf
+        few = len(self._first) < FIRST
+        return BLOWN * abs(self._first[0] if few else fmean(self._first))
 
     def _unmeasured(self, seen: Reading) -> int:
         """Steps until the next that is measured, or until another reason is given."""
-        if seen.progress >= self.follow:
+        if not self._is_early(seen):
             steps = seen.expected_steps or OPEN_STEPS
             falls = self._origin + (1 - self._origin) * self.hold
             left = (falls - seen.progress) * steps if seen.progress < falls else MOST
@@ -149,18 +176,22 @@ class Probe(Controller):
 
     def _farewell(self, seen: Reading) -> tuple[Move, ...]:
         """The first weights are let go when they are no longer looked back to."""
-        over = self._looks >= self._looks_in_all and not self._forgotten
+        over = self._looks >= self._looks_in_all and seen.progress > DEAD_UNTIL
+        over = not self._forgotten and (over or not self.look_back)
         return (Move("forget", "start"),) if over and seen.remembers else ()
 
     def _tries(self, seen: Reading) -> bool:
-        return seen.remembers and self._trial < len(TRIALS)
+        return seen.remembers and self._trial < len(TRIALS) and not _is_too_short(seen)
 
     def _follows(self, seen: Reading) -> bool:
         """Whether this step is measured: all at first, some two hundred in a long run."""
+        early = self._is_early(seen) and not _is_too_short(seen)
+        return early and seen.step % self._every(seen) == 0
+
+    def _is_early(self, seen: Reading) -> bool:
         steps = seen.expected_steps or OPEN_STEPS
-        if seen.step >= self.follow * steps or seen.progress >= self.follow:
-            return False
-        return seen.step % self._every(seen) == 0
+        first = seen.step < self.follow * steps and seen.progress < self.follow
+        return first or seen.progress < self._follows_until
 
     def _every(self, seen: Reading) -> int:
         return max(1, int(self.follow * (seen.expected_steps or OPEN_STEPS) / MEASUREMENTS))
@@ -175,15 +206,20 @@ class Probe(Controller):
         return max(min(1.0, left / (1 - self.hold)), 0.0)
 
     def _reason(self, seen: Reading) -> str:
+        if _is_too_short(seen):
+            return f"too few steps for a trial: falls from the given {self.peak:.3g}"
         if not self._measured and self._cut == 1:
             return f"nothing could be measured: falls from the given {self.peak:.3g}"
         if self._origin > 0:
             return "the data changed: begins the schedule again"
         if self._warm(seen) < 1 and self._cut < 1:
-            return f"the loss rose over where it began: first weights, {self._cut:.2g} of the rate"
+            why = "layers died" if self._follows_until else "the loss rose over where it began"
+            return f"{why}: first weights, {self._cut:.2g} of the rate"
         if self._warm(seen) < 1:
-            return "warms up to the rate that the steps' size asks for"
-        if seen.progress < self.follow:
+            beta2 = self._beta2(seen)
+            along = "" if beta2 is None else f"; second moments, if any, decay by {beta2:.4g}"
+            return f"warms up to the rate that the steps' size asks for{along}"
+        if self._is_early(seen):
             return "follows the size of the steps"
         if self._decay(seen.progress) >= 1:
             return f"stays at {self.peak:.3g}"
@@ -197,41 +233,61 @@ class Probe(Controller):
         change = outcome.values.get("update_norm", NAN)
         if choice.probing:
             self._tried(TRIALS[self._trial], norm, change, outcome)
+            self._first = self._first or _finite([outcome.values.get("loss", NAN)])
         elif choice.measure and self._follows_from(choice, change):
             assert choice.learning_rate is not None
             rate = outcome.values.get("learning_rate", choice.learning_rate)
             self._take(norm, change / rate, outcome)
-        if not choice.probing:
-            self._look_back(seen, outcome)
+        if not choice.probing and self.look_back and not self._look_at_layers(outcome):
+            self._look_back(outcome)
         shifts = outcome.values.get("shifts", 0.0)
         if shifts > self._shifts:
             self._shifts, self._origin = shifts, outcome.progress
             self._risen_from = outcome.step
 
-    def _look_back(self, seen: Reading, outcome: Reading) -> None:
+    def _look_at_layers(self, outcome: Reading) -> bool:
+        """Whether layers died since the first steps; if so, back to the first weights."""
+        dead = outcome.values.get("dead_layers")
+        if dead is None or outcome.progress > DEAD_UNTIL or self._lives is False:
+            return False
+        if self._lives is None:
+            if dead and outcome.step <= BORN:
+                self._lives = False  # the first weights are no better
+            elif not dead and outcome.step >= BORN:
+                self._lives = True
+            return False
+        if not dead:
+            return False
+        self._lives = None
+        self._follows_until = outcome.progress + FOLLOW_AGAIN
+        self._go_back(outcome)
+        return True
+
+    def _look_back(self, outcome: Reading) -> None:
         """Whether the loss stands above where it began; if so, back to the first weights."""
         if self._looks >= self._looks_in_all:
             return
-        losses = [*outcome.earlier, outcome.values.get("loss", NAN)]
-        losses = [loss for loss in losses if math.isfinite(loss)]
-        wanting = FIRST - len(self._first)
-        self._first += losses[:wanting]
-        losses = losses[wanting:]
+        losses = _finite([*outcome.earlier, outcome.values.get("loss", NAN)])
         if not losses:
             return
+        if self._looks == 0 and losses[-1] > self._most():
+            self._first = self._first[: FIRST if len(self._first) == FIRST else 1]
+            self._go_back(outcome)
+            return
+        wanting = FIRST - len(self._first)
+        self._first += losses[:wanting]
         steps = outcome.expected_steps or OPEN_STEPS
         length = int(min(max(RECENT * steps, FIRST), MOST_RECENT))
-        self._recent = [*self._recent, *losses][-length:]
-        if self._looks == 0 and losses[-1] > BLOWN * abs(fmean(self._first)):
-            self._go_back(seen, outcome)
-            return
+        self._recent = [*self._recent, *losses[wanting:]][-length:]
         if outcome.step < LOOK_EVERY * (self._looks + 1) * steps or len(self._recent) < length:
             return
         self._looks += 1
         if _stands_above(self._recent, self._first):
-            self._go_back(seen, outcome)
+            self._go_back(outcome)
 
-    def _go_back(self, seen: Reading, outcome: Reading) -> None:
+    def _go_back(self, outcome: Reading) -> None:
+        if self._cut < 1.5 * CUT**MOST_CUTS:
+            return
         self._cut *= CUT
         self.peak *= CUT
         self._restores, self._risen_from, self._recent = True, outcome.step, []
@@ -286,6 +342,8 @@ class Probe(Controller):
             "forgotten": self._forgotten,
             "first": list(self._first),
             "recent": list(self._recent),
+            "lives": self._lives,
+            "follows_until": self._follows_until,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -295,6 +353,15 @@ class Probe(Controller):
         self._cut, self._risen_from = state["cut"], state["risen_from"]
         self._looks, self._forgotten = state["looks"], state["forgotten"]
         self._first, self._recent = list(state["first"]), list(state["recent"])
+        self._lives, self._follows_until = state["lives"], state["follows_until"]
+
+
+def _is_too_short(seen: Reading) -> bool:
+    return seen.total_steps is not None and seen.total_steps < LEAST_STEPS
+
+
+def _finite(losses: list[float]) -> list[float]:
+    return [loss for loss in losses if math.isfinite(loss)]
 
 
 def _stands_above(recent: list[float], first: list[float]) -> bool:

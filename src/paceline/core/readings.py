@@ -118,6 +118,8 @@ class Steer:
         rates: The learning rates of the steps after the next one, ``holds - 1`` of them;
             empty where they are all the same.
         alarm: A loss over this is told at once.
+        beta2: Decay of the second moments, where the optimizer has them and was left its own
+            0.999; None leaves it. It is given from the first step on, or not at all.
     """
 
     learning_rate: float | None = None
@@ -133,3 +135,4 @@ class Steer:
     holds: int = 1
     rates: tuple[float, ...] = ()
     alarm: float = math.inf
+    beta2: float | None = None

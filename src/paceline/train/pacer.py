@@ -317,6 +317,8 @@ class Pacer:
                 self._rates.set(steer.learning_rate)
             elif steer.factor != 1.0:
                 self._rates.scale(steer.factor)
+            if steer.beta2 is not None:
+                self._rates.remember(steer.beta2)
         return self._pace.steer
 
     def _known(self) -> Reading:

@@ -8,7 +8,13 @@ from typing import Any, final
 from torch import Tensor
 from torch.optim import Optimizer
 
+DEFAULT_BETA2 = 0.999
 _CLOSE = 1e-6
+
+
+def _beta2(group: Mapping[str, Any]) -> Any:
+    betas = group.get("betas")
+    return betas[1] if isinstance(betas, tuple) and len(betas) == 2 else None
 
 
 @final
@@ -38,6 +44,11 @@ class Rates:
         ]
         self._set: float | None = None
         self._given: float | None = None
+        self._untouched = [
+            group
+            for group in optimizer.param_groups
+            if _beta2(group) == DEFAULT_BETA2 and not optimizer.state
+        ]
         self.outside = 1.0
 
     @property
@@ -67,6 +78,21 @@ class Rates:
         if self._given is None:
             self._given = self.now
         self.set(self._given * factor / self.outside)
+
+    def remember(self, beta2: float) -> None:
+        """Sets the decay of the second moments, where it was left at torch's default.
+
+        >>> import torch
+        >>> weight = torch.zeros(1, requires_grad=True)
+        >>> optimizer = torch.optim.Adam([weight])
+        >>> Rates(optimizer).remember(0.98)
+        >>> optimizer.param_groups[0]["betas"]
+        (0.9, 0.98)
+        """
+        untouched = len(self._untouched) == len(self._optimizer.param_groups)
+        for group in self._optimizer.param_groups if untouched else ():
+            if group["betas"][1] != beta2:
+                group["betas"] = (group["betas"][0], beta2)
 
     def follow(self) -> float | None:
         """The rate that somebody else has set since ``set``; None where nobody has."""

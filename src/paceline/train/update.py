@@ -85,6 +85,8 @@ class Updater:
             self.rates.set(steer.learning_rate)
         elif steer.factor != 1.0:
             self.rates.scale(steer.factor)
+        if steer.beta2 is not None:
+            self.rates.remember(steer.beta2)
         if steer.batch_size is not None:
             self.accumulate = max(1, round(steer.batch_size / self._batch_size))
         before = self.replay.state_dict() if self.work.may_fail else {}
