@@ -83,7 +83,7 @@ class Model(Policy):
         used = known
         if curves.most.sum() >= seen.total:
             used = best_set(planned, seen.total, self._goal(seen))
-        extra = self._extra(seen, used, known, np.minimum(most, self._in_time(seen, planned, used)))
+        extra = self._extra(seen, planned, used, most)
         shares = self._share(seen.total, planned.only(used), extra, most)
         measured = _fit(self._times.known, agents, False)
         return Assignment(
@@ -91,14 +91,6 @@ class Model(Policy):
             expected_seconds=tuple(np.where(measured, curves.seconds(shares), np.nan).tolist()),
             reason=self._reason(known, used, extra),
         )
-
-    def _in_time(self, seen: RoundReading, curves: Curves, used: Mask) -> Floats:
-        """What those that are left out could do meanwhile, at least one example."""
-        chosen = curves.only(used)
-        if float(np.floor(chosen.most).sum()) < seen.total:
-            return np.full(len(used), np.inf)
-        known = _fit(self._times.known, len(used), False)
-        return np.where(known, np.maximum(curves.samples(level(chosen, seen.total)), 1.0), np.inf)
 
     def _goal(self, seen: RoundReading) -> Goal:
         return Goal(
@@ -125,14 +117,17 @@ class Model(Policy):
         doubt = np.sqrt(spread**2 + self._times.noise**2)
         return curves.times(hedge(flat / max(float(flat.sum()), 1e-300), doubt))
 
-    def _extra(self, seen: RoundReading, used: Mask, known: Mask, most: Floats) -> Counts:
+    def _extra(self, seen: RoundReading, curves: Curves, used: Mask, most: Floats) -> Counts:
         """A small share for those that must be measured: newcomers, and the idle now and then."""
-        agents = len(known)
+        agents = len(most)
+        known = curves.most > 0
         extra = np.zeros(agents, dtype=np.int64)
         since = seen.round - _fit(self._worked, agents, 0)
         idle = known & ~used & ~_fit(self._heat.resting, agents, False)
         stale = np.flatnonzero(idle & (since > self.probe_rounds * (1 + np.arange(agents) % 5)))
         fresh = np.flatnonzero((most > 0) & ~known)
+        if len(stale):
+            most = np.where(known, np.minimum(most, self._in_time(seen, curves, used)), most)
         chosen = [*fresh, *stale[: max(1, agents // 50)]][: seen.total // 2]
         if not chosen:
             return extra
@@ -140,6 +135,13 @@ class Model(Policy):
         share = max(1, int(min(usual, _FIRST_TOTAL * seen.total / len(chosen))))
         extra[chosen] = np.minimum(share, most[chosen]).astype(np.int64)
         return extra
+
+    def _in_time(self, seen: RoundReading, curves: Curves, used: Mask) -> Floats:
+        """What those that are left out could do meanwhile, at least one example."""
+        chosen = curves.only(used)
+        if float(np.floor(chosen.most).sum()) < seen.total:
+            return curves.most
+        return np.maximum(curves.samples(level(chosen, seen.total)), 1.0)
 
     def _reason(self, known: Mask, used: Mask, extra: Counts) -> str:
         resting = int((_fit(self._heat.resting, len(known), False) & known).sum())
