@@ -355,14 +355,14 @@ def test_second_moments_keep_their_memory_through_a_step_that_is_taken_back():
 
 
 def test_second_moments_that_somebody_has_set_are_left_alone():
-    for given in ({"betas": (0.9, 0.99)}, {}):
+    for own in ({"betas": (0.9, 0.99)}, {}):
         weight = torch.nn.Parameter(torch.ones(3))
-        optimizer = torch.optim.Adam([weight], lr=1e-3, **given)
-        if not given:  # it has taken steps of its own
+        optimizer = torch.optim.Adam([weight], lr=1e-3, **own)
+        if not own:  # it has taken steps of its own
             weight.sum().backward()
             optimizer.step()
         pacer = paceline.Pacer(optimizer, total_steps=500)
         loss = (weight**2).sum()
         loss.backward()
         pacer.step(loss)
-        assert optimizer.param_groups[0]["betas"] == given.get("betas", (0.9, 0.999))
+        assert optimizer.param_groups[0]["betas"] == own.get("betas", (0.9, 0.999))

@@ -283,6 +283,7 @@ def merged(steers: Sequence[Steer]) -> Steer:
         holds=1 if singly else min(each.holds for each in steers),
         rates=tuple(rate * factor for rate in setter.rates),
         alarm=min(each.alarm for each in steers),
+        beta2=setter.beta2,
     )
 
 
