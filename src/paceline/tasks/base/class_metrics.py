@@ -7,6 +7,7 @@ from torch import Tensor
 
 
 def mean_by_class(right: Tensor, target: Tensor, classes: int) -> float:
+    """The mean over classes of the share that is right: balanced accuracy."""
     seen = torch.bincount(target, minlength=classes)
     hits = torch.bincount(target, weights=right.double(), minlength=classes)
     return float((hits[seen > 0] / seen[seen > 0]).mean())
