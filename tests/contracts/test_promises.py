@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,17 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     labels = np.arange(30) % 3
     return {
         "arrays": (pixels, labels),
+        "audio_folder": _sounds(folder / "sounds", random),
+        "conll": _tagged(folder / "tagged.conll"),
         "digits": "digits",
+        "environment": "CartPole-v1",
         "idx": _idx(folder / "idx", pixels, labels),
         "image_folder": _images(folder / "pictures", pixels, labels),
         "npz": _npz(folder / "arrays.npz", pixels, labels),
+        "plain_text": _text(folder / "speech.txt"),
         "table": _table(folder / "table.csv", random.normal(size=(30, 2)), labels),
+        "text_folder": _reviews(folder / "reviews"),
+        "texts": [{"text": f"a {label} film", "label": label} for label in ("good", "bad")] * 5,
     }
 
 
@@ -94,6 +101,16 @@ def _idx(folder: Path, pixels: Any, labels: Any) -> Path:
     names = struct.pack(">2I", 0x801, len(labels)) + labels.astype(np.uint8).tobytes()
     (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
     (folder / "train-labels-idx1-ubyte").write_bytes(names)
+    return folder
+
+
+def _sounds(folder: Path, random: Any) -> Path:
+    for row in range(6):
+        place = folder / f"class {row % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(place / f"{row}.wav"), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(random.integers(-9000, 9000, 400, dtype=np.int16).tobytes())
     return folder
 
 
@@ -109,6 +126,25 @@ def _images(folder: Path, pixels: Any, labels: Any) -> Path:
 def _npz(path: Path, pixels: Any, labels: Any) -> Path:
     np.savez_compressed(path, x=pixels, y=labels)
     return path
+
+
+def _tagged(path: Path) -> Path:
+    sentence = ["Ada B-PER", "Lovelace I-PER", "lives O", "in O", "London B-LOC", ". O", ""]
+    path.write_text("\n".join(sentence * 12) + "\n")
+    return path
+
+
+def _text(path: Path) -> Path:
+    path.write_text("To be, or not to be: that is the question.\nNo more; and by a sleep\n" * 9)
+    return path
+
+
+def _reviews(folder: Path) -> Path:
+    for row in range(12):
+        place = folder / ["good", "bad"][row % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{row}.txt").write_text(f"A {place.name} film, seen {row} times.\n")
+    return folder
 
 
 def _table(path: Path, numbers: Any, labels: Any) -> Path:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from paceline.core.errors import DataError
 from paceline.data import image_folder
-from paceline.data.base import LazyImages
+from paceline.data.base import LazyImages, class_folders, picture_files
 
 
 def image(path, size=(6, 5), mode="RGB", seed=0):
@@ -145,7 +145,7 @@ def test_a_decompression_bomb_is_named(opened, pets, monkeypatch):
 
 def test_what_does_not_fit_is_decoded_when_it_is_needed(opened, pets, monkeypatch):
     eager = opened(pets)
-    monkeypatch.setattr(image_folder, "available_bytes", lambda: 100)
+    monkeypatch.setattr(picture_files, "available_bytes", lambda: 100)
     lazy = opened(pets)
     assert isinstance(lazy.train.inputs, LazyImages)
     assert np.array_equal(lazy.train.inputs.load(), eager.train.inputs)
@@ -194,7 +194,7 @@ def test_one_image_a_flat_folder_or_classes_can_be_predicted(inputs_of, pets):
 
 
 def test_looking_for_images_gives_up_in_a_very_large_folder(pets, monkeypatch):
-    monkeypatch.setattr(image_folder, "_MOST_ENTRIES_LOOKED_AT", 1)
+    monkeypatch.setattr(class_folders, "_MOST_ENTRIES_LOOKED_AT", 1)
     assert not image_folder.ImageFolder.recognises(pets)
 
 

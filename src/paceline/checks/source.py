@@ -158,6 +158,8 @@ def _same_array(one: Any, other: Any) -> bool:
     if hasattr(one, "equals"):
         return bool(one.equals(other))
     exact = getattr(one, "dtype", None) == getattr(other, "dtype", None)
+    if exact and getattr(one, "dtype", np.dtype("b")).kind == "O" and len(one) == len(other):
+        return all(map(np.array_equal, one.tolist(), other.tolist()))
     floats = exact and getattr(one, "dtype", np.dtype("O")).kind == "f"
     return exact and np.array_equal(one, other, equal_nan=floats)
 

@@ -19,7 +19,10 @@ _NEEDED = frozenset({"torch", "numpy", "safetensors"})
 
 COMMANDS = {
     "fit": "Train a model on DATA, measure it, save and explain it.",
+    "learn": "Go on from a trained run with more data, or with a stream.",
     "predict": "Predict with a trained run.",
+    "sample": "Write text with a run that was trained on text.",
+    "recommend": "Recommend items to a user, with a run that was trained on ratings.",
     "compare": "Compare optimizers and controllers on DATA, with seeds, at equal budgets.",
     "agents": "Show the agents of a training that runs, let some join or leave.",
     "policy": "Train a learned controller or scheduling policy.",

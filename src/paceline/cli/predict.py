@@ -69,7 +69,15 @@ def predict(
 def _as_csv(answers: dict[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = [name for name in ("name", "prediction", "probability") if name in answers]
-    writer.writerow(columns)
-    writer.writerows(zip(*(answers[name] for name in columns), strict=True))
+    writer.writerow(answers)
+    for row in zip(*answers.values(), strict=True):
+        writer.writerow([_as_cell(cell) for cell in row])
     return text.getvalue()
+
+
+def _as_cell(value: Any) -> Any:
+    """Words and tags with spaces between them; other lists as JSON."""
+    if not isinstance(value, (list, dict)):
+        return value
+    plain = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return " ".join(value) if plain else json.dumps(value, ensure_ascii=False)

@@ -17,6 +17,7 @@ from paceline.core.clock import Clock, WallClock
 from paceline.core.duration import to_seconds
 from paceline.core.progress import Progress, Silence
 from paceline.core.recipe import read_recipe
+from paceline.jobs.control import ControlJob, is_environment
 from paceline.jobs.job import Job, Request
 from paceline.jobs.run import Run
 from paceline.train.alone import Loss
@@ -123,6 +124,9 @@ def fit(
     before = outside.capture()
     try:
         with _followed(request) as request:
+            if is_environment(data):
+                acting: Any = ControlJob(request).run()
+                return acting  # type: ignore[no-any-return] # a ControlRun: a Run in all but name
             return Job(request).run()
     finally:
         outside.restore(before)

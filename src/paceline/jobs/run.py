@@ -19,6 +19,7 @@ from paceline.data.base import Batch, Examples, Opening
 from paceline.data.base.batches import to_batch
 from paceline.data.base.locate import open_source
 from paceline.jobs.assemble import build_model
+from paceline.jobs.control_run import TASK, ControlRun
 from paceline.jobs.folder import RunFolder
 from paceline.jobs.material import OWN
 from paceline.jobs.measure import Answering, unknown_batches
@@ -128,7 +129,10 @@ class Run:
 
     def answers(self, x: Any) -> dict[str, list[Any]]:
         """Answers as JSON values: ``prediction`` and, for classes, its ``probability``."""
-        return self.goal.says(self._answers(x))
+        found = self._examples(x)
+        if self.task is None or not isinstance(found, Examples):
+            return self.goal.says(self._answers(x))
+        return self.task.says(self._answers(found), found)
 
     @property
     def classes(self) -> list[Any]:
@@ -160,6 +164,31 @@ class Run:
         measured = self.goal.metrics(*answers(self.model, batches(), self.goal, self._precision()))
         measured.pop("loss")
         return measured
+
+    def learn(self, x: Any, y: Any = None, **settings: Any) -> Run:
+        """Goes on with examples that came later, in a new run beside this one.
+
+        Args:
+            x: As for ``evaluate``; or arrays and their targets, ``(x, y)``.
+            y: Targets [n], where they are not in ``x``.
+            settings: Of ``paceline.jobs.learn.learn``: ``out``, ``steps``, ``replay``, ``ewc``,
+                ``seed``, ``progress``.
+
+        Returns:
+            The new run.
+
+        Raises:
+            DataError: There are no targets, or too few examples.
+        """
+        from paceline.jobs.learn import learn
+
+        if y is None and isinstance(x, tuple) and len(x) == 2:
+            x, y = x
+        examples = x if isinstance(x, Examples) else self._examples(x)
+        if not isinstance(examples, Examples):
+            raise DataError("a run on datasets of your own cannot learn on; train it again")
+        targets = examples.targets if y is None else np.asarray(y)
+        return learn(self, Examples(inputs=examples.inputs, targets=targets), **settings)
 
     def _answers(self, x: Any) -> torch.Tensor:
         found = x if isinstance(x, Examples) else self._examples(x)
@@ -239,6 +268,10 @@ def load(
     Raises:
         RunError: There is no run there, or it is damaged.
     """
+    state = RunFolder(Path(path)).read().get("task", {})
+    if state.get("name") == TASK:
+        acting: Any = ControlRun(path, weights=weights)
+        return acting  # type: ignore[no-any-return] # a Run in all but name
     return Run(path, model=model, weights=weights, device=device)
 
 

@@ -8,10 +8,10 @@ from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
+from paceline.models._stages import Stage, convolution
 from paceline.models.base import Model
 
 
@@ -48,9 +48,9 @@ class Conv(Model):
         _check(width=width, depth=depth, dropout=dropout)
         self.register_buffer("mean", torch.tensor(image.mean).view(1, channels, 1, 1))
         self.register_buffer("scale", torch.tensor(image.scale).view(1, channels, 1, 1))
-        self.stem = _convolution(channels, width)
+        self.stem = convolution(channels, width)
         sizes = [width * 2**stage for stage in range(depth + 1)]
-        self.stages = nn.Sequential(*(_Stage(before, after) for before, after in pairwise(sizes)))
+        self.stages = nn.Sequential(*(Stage(before, after) for before, after in pairwise(sizes)))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * sizes[-1], signature.outputs)
 
@@ -63,29 +63,6 @@ class Conv(Model):
 
     mean: Tensor
     scale: Tensor
-
-
-class _Stage(nn.Module):
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.widen = _convolution(before, after)
-        self.first = _convolution(after, after)
-        self.second = _convolution(after, after)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        hidden = self.widen(hidden)
-        if min(hidden.shape[2:]) >= 2:
-            hidden = functional.max_pool2d(hidden, 2)
-        added: Tensor = hidden + self.second(self.first(hidden))
-        return added
-
-
-def _convolution(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(inplace=True),
-    )
 
 
 def _check(*, width: int, depth: int, dropout: float) -> None:

@@ -11,11 +11,12 @@ from paceline.report.measure import LOWER_IS_BETTER, in_words, primary_metric
 from paceline.report.series import Series, series_of, smoothed
 
 _SINGLES = (
+    ("episode_return", "Return of an episode"),
     ("learning_rate", "Learning rate"),
     ("gradient_norm", "Gradient norm"),
     ("examples_per_second", "Throughput, examples a second"),
 )
-_SMOOTHED = ("gradient_norm", "examples_per_second")
+_SMOOTHED = ("episode_return", "gradient_norm", "examples_per_second")
 
 
 def curves(goal: str, entries: Iterable[Entry], best_step: int | None = None) -> Html:

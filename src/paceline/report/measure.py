@@ -11,9 +11,11 @@ LOWER_IS_BETTER = frozenset(
     | {"cross_entropy", "bits_per_character"}
 )
 PRIMARY = {"classification": "accuracy", "regression": "rmse"}
-PRIMARY |= {"language": "cross_entropy", "rating": "rmse"}
+PRIMARY |= {"control": "mean_return"}
+PRIMARY |= {"language": "cross_entropy", "rating": "rmse", "tagging": "f1"}
 _WORDS = {
     "auc": "AUC",
+    "f1": "F1",
     "log_loss": "log loss",
     "mae": "MAE",
     "r2": "R²",

@@ -1,9 +1,14 @@
-"""Random changes to batches of pictures, on their device."""
+"""Random changes to batches of pictures, on their device; and pictures for a report."""
 
 from __future__ import annotations
 
+import base64
 import math
+import struct
+import zlib
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -39,3 +44,29 @@ def flipped(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirrors half of the pictures left and right, chosen at random."""
     coin = torch.rand(len(images), 1, 1, 1, device=images.device, generator=generator) < 0.5
     return torch.where(coin, images.flip(3), images)
+
+
+def data_uri(image: np.ndarray[Any, Any]) -> str:
+    """A picture as a PNG within a line of text.
+
+    Args:
+        image: uint8 [channels, height, width] with 1 or 3 channels.
+
+    Reference:
+        ISO/IEC 15948:2004, Portable Network Graphics, clauses 5 and 11.
+
+    >>> data_uri(np.zeros((1, 2, 2), np.uint8))[:30]
+    'data:image/png;base64,iVBORw0K'
+    """
+    channels, height, width = image.shape
+    rows = image.transpose(1, 2, 0).reshape(height, width * channels)
+    # Each row begins with the number of its filter: 0 is none.
+    content = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes(), 9)
+    head = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
+    chunks = b"".join(map(_chunk, (b"IHDR", b"IDAT", b"IEND"), (head, content, b"")))
+    return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunks).decode()
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)

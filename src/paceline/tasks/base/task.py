@@ -201,6 +201,10 @@ class Task(ABC):
     def from_json(cls, state: Mapping[str, Any]) -> Task:
         """Back from what ``to_json`` gave."""
 
+    def says(self, answer: Tensor, examples: Examples) -> dict[str, list[Any]]:
+        """Answers as JSON values, by column: those of the goal, and what stands beside them."""
+        return self.goal.says(answer)
+
     def augment(self, inputs: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
         """Varies a batch of training inputs on its device; the same for the same generator."""
         return inputs

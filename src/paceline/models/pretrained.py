@@ -1,0 +1,66 @@
+"""Networks of Transformers that were trained before."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, final
+
+from torch import Tensor, nn
+
+from paceline.core.errors import SettingError
+from paceline.core.signature import Signature
+from paceline.models._hf import Encoder, groups
+from paceline.models._sequence import mean_of
+from paceline.models.base import Model
+
+
+@final
+class Pretrained(Model):
+    """An encoder of Transformers, the mean of its states, and a linear head.
+
+    Without a backbone in the signature it is a small BERT with fresh weights.
+
+    Args:
+        signature: With one field of tokens, int64 [length], 0 is padding, and a backbone.
+        decay: Learning rate of each layer as a share of that of the layer above, over 0 and
+            at most 1.
+        dropout: Share of the head's inputs that is dropped in training, 0 to under 1.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("text",)
+
+    def __init__(self, signature: Signature, *, decay: float = 0.9, dropout: float = 0.1) -> None:
+        super().__init__()
+        if not 0 < decay <= 1:
+            raise SettingError(f"pretrained: decay must be over 0 and at most 1, got {decay:g}")
+        if not 0 <= dropout < 1:
+            raise SettingError(
+                f"pretrained: dropout must be at least 0 and under 1, got {dropout:g}"
+            )
+        self.decay = decay
+        self.encoder = Encoder(signature.backbone, fresh=_small(signature))
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.encoder.width, signature.outputs)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        tokens = inputs[0]
+        pooled = mean_of(self.encoder(tokens), tokens != 0)
+        output: Tensor = self.head(self.dropout(pooled))
+        return output
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """Groups for an optimizer; see ``groups``."""
+        return groups(self, self.encoder, weight_decay=weight_decay, decay=self.decay)
+
+
+def _small(signature: Signature) -> dict[str, Any]:
+    field = signature.inputs[0]
+    return {
+        "model_type": "bert",
+        "vocab_size": field.cardinalities[0],
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 128,
+        "max_position_embeddings": field.shape[0],
+        "pad_token_id": 0,
+    }
