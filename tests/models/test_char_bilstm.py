@@ -7,7 +7,7 @@ import torch
 
 from paceline.core.errors import SettingError
 from paceline.core.signature import Field, Signature
-from paceline.models._chain import NO_WORD, dropped
+from paceline.models.base.chain import NO_WORD, dropped
 from paceline.models.char_bilstm import CharBilstm
 
 SIGNATURE = Signature(

@@ -26,7 +26,6 @@ def rows(count=5):
 PARTS = [
     (GPT, {}),
     (GPT, {"positions": "learned"}),
-    (GPT, {"mixing": 3}),
     (LSTM, {}),
     (LSTM, {"cell": "gru"}),
 ]

@@ -15,7 +15,7 @@ import paceline
 from paceline.core.errors import DataError, SettingError
 from paceline.core.signature import Field, Signature
 from paceline.jobs.assemble import build_optimizer
-from paceline.models._hf import Encoder, _depths
+from paceline.models.base.hf import Encoder, _depths
 from paceline.models.pretrained import Pretrained
 
 transformers = pytest.importorskip("transformers")
@@ -74,7 +74,7 @@ def test_the_weights_are_those_of_the_folder(folder):
 def test_texts_of_like_length_go_together_without_a_difference(folder, monkeypatch):
     encoder = Encoder(described(folder)).eval()
     together = encoder(ROWS)
-    monkeypatch.setattr("paceline.models._hf._CHUNK_TOKENS", 5)
+    monkeypatch.setattr("paceline.models.base.hf._CHUNK_TOKENS", 5)
     torch.testing.assert_close(encoder(ROWS), together, rtol=1e-4, atol=1e-5)
 
 

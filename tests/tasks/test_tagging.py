@@ -149,5 +149,5 @@ def test_a_run_learns_saves_and_answers(tmp_path):
     again = paceline.load(tmp_path / "run")
     said = again.answers([["Grace", "Hopper", "saw", "Oslo"], ["Goa"]])
     assert said["prediction"][0] == ["B-PER", "I-PER", "O", "B-LOC"]
-    assert said["entities"][1] == [{"type": "LOC", "first": 0, "end": 1}]
+    assert said["entities"][1] == [{"type": "LOC", "first": 0, "end": 1, "text": "Goa"}]
     assert again.evaluate(tmp_path / "data.conll")["f1"] > 0.9

@@ -191,6 +191,12 @@ def _files(place: Path) -> dict[str, Path]:
 def _load(file: Any, opening: Opening, like: _Loaded | None) -> _Loaded:
     if not isinstance(file, Path):
         return _in_memory(file)
+    loaded = _read(file, opening, like)
+    loaded.frame.attrs["folder"] = str(file.parent)  # what its cells may name files in
+    return loaded
+
+
+def _read(file: Path, opening: Opening, like: _Loaded | None) -> _Loaded:
     if file.suffix.lower() in _BINARY:
         return _checked(_binary(file), str(file))
     if file.suffix.lower() in _JSON:

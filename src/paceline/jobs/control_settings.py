@@ -84,6 +84,7 @@ def refuse(request: Request) -> None:
 
 
 def machine() -> dict[str, Any]:
+    """Versions, for the ledger."""
     return {
         "paceline": paceline.__version__,
         "torch": torch.__version__,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 HELD_OUT: Final = 0.2
 SHARE_OF_STEPS: Final = 0.2
+_SHARE_TO_TRAIN: Final = 0.7  # what a training of its own would leave for learning
 _LEAST: Final = 5
 
 
@@ -154,9 +155,9 @@ class _Lesson:
 
     def _steps(self) -> int:
         """A fifth of what training on the new examples alone would take."""
-        defaults = self.known.task.defaults(len(self.new))
-        size = min(int(defaults["batch_size"]), len(self.new))
-        whole = defaults["epochs"] * len(self.new) / size
+        count = int((len(self.new) + len(self.held_out)) * _SHARE_TO_TRAIN)
+        defaults = self.known.task.defaults(count)
+        whole = defaults["epochs"] * max(1, count // int(defaults["batch_size"]))
         return max(1, int(SHARE_OF_STEPS * whole))
 
     def _moved(self) -> list[str]:

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
-from paceline.models._stages import halved
 from paceline.models.base import Model
+from paceline.models.base.stages import halved
 
 _STEM = 24
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
 from paceline.data.base.spectra import FLOOR, filter_bank, waves, window_of
-from paceline.models._stages import Stage, convolution
 from paceline.models.base import Model
+from paceline.models.base.stages import Stage, convolution
 
 _BLOCK = 8
 

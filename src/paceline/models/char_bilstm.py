@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
-from paceline.models._chain import Chain, Spelling, dropped, embedding
 from paceline.models.base import Model
+from paceline.models.base.chain import Chain, Spelling, dropped, embedding
 
 
 @final

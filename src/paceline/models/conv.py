@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
-from paceline.models._stages import Stage, convolution
 from paceline.models.base import Model
+from paceline.models.base.stages import Stage, convolution
 
 
 @final

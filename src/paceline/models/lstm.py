@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
-from paceline.models._texts import at_last_token
 from paceline.models.base import Model
+from paceline.models.base.texts import at_last_token
 
 
 @final

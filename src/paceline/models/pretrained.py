@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
-from paceline.models._hf import Encoder, groups
-from paceline.models._sequence import mean_of
 from paceline.models.base import Model
+from paceline.models.base.hf import Encoder, groups
+from paceline.models.base.sequence import mean_of
 
 
 @final

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
-from paceline.models._chain import Chain, Spelling, dropped, embedding
-from paceline.models._hf import Encoder, groups
 from paceline.models.base import Model
+from paceline.models.base.chain import Chain, Spelling, dropped, embedding
+from paceline.models.base.hf import Encoder, groups
 
 _SHAPE_WIDTH, _CHARACTER_WIDTH, _FILTERS = 10, 30, 50
 

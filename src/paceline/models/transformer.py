@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
-from paceline.models._sequence import largest_of, mean_of, trimmed
 from paceline.models.base import Model
+from paceline.models.base.sequence import largest_of, mean_of, trimmed
 
 
 @final

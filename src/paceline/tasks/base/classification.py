@@ -71,7 +71,7 @@ class Classification(Goal):
                 f"there is no metric {metric!r} for {len(classes)} classes"
                 f"{nearest(metric, METRICS)}"
             )
-        self.primary, self.higher_is_better = metric, metric != "log_loss"  # type: ignore[misc]
+        self.primary, self.higher_is_better = metric, metric != "log_loss"  # type: ignore[misc] # of this goal alone
         self.class_weights, self.offsets = class_weights, offsets
         self.classes = list(classes)
         self.smoothing, self.temperature = smoothing, temperature

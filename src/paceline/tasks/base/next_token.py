@@ -79,7 +79,9 @@ class NextToken(Goal):
             int64 [windows, context] with 0 where a text is over, and the same with -100.
         """
         refuse_other_than_texts(texts)
-        pieces = [piece for ids in self.vocabulary.encode_all(texts.tolist()) for piece in self._cut(ids)]
+        pieces = [
+            piece for ids in self.vocabulary.encode_all(texts.tolist()) for piece in self._cut(ids)
+        ]
         inputs = np.full((len(pieces), self.context), PADDING, dtype=np.int64)
         targets = np.full((len(pieces), self.context), NOTHING, dtype=np.int64)
         for row, piece in enumerate(pieces):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from paceline.core.errors import DataError, SettingError
 from paceline.core.extras import need
-from paceline.models._sequence import trimmed
+from paceline.models.base.sequence import trimmed
 
 PURPOSE = "a backbone of Transformers"
 _LAST_LAYERS = 2
