@@ -5,8 +5,7 @@
 The last tenth of the text, which is what the published 1.88 was measured on, is the test
 part; it chooses nothing. Weights are chosen on a hundredth before it, so that a little less
 is learnt from than there. 4 layers, 4 heads, 128 wide, windows of 64, batches of 12, 2,000
-updates, no
-dropout. Three seeds; beside it n-grams with Witten and Bell's weights.
+updates, no dropout. Three seeds; beside it n-grams with Witten and Bell's weights.
 """
 
 from __future__ import annotations
