@@ -28,6 +28,11 @@ NEEDS_DATA = {
     "lr_basin": "fashion-mnist",
     "tabular": "adult",
 }
+RIVALS = {  # what a benchmark compares with, from the extra `bench`, which tests do without
+    "fault_gauntlet": ["lightning", "skorch"],
+    "loop_overhead": ["lightning"],
+    "tasks_ratings": ["surprise"],
+}
 
 
 def run(file: Path, *arguments: str) -> str:
@@ -61,10 +66,8 @@ def test_the_benchmark_runs_its_smoke_version(file):
     needed = NEEDS_DATA.get(file.stem)
     if needed and not (ROOT.parent / "shared" / "data" / needed).is_dir():
         pytest.skip(f"{needed} is not beside the checkout")
-    if file.stem in {"loop_overhead", "fault_gauntlet"}:
-        pytest.importorskip("lightning", reason="the benchmark's rival is not installed")
-    if file.stem == "fault_gauntlet":
-        pytest.importorskip("skorch", reason="the benchmark's rival is not installed")
+    for rival in RIVALS.get(file.stem, []):
+        pytest.importorskip(rival, reason="the benchmark's rival is not installed")
     first = file.read_text().splitlines()[0]
     assert first.startswith('"""')
     assert first.endswith("?")

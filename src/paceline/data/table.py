@@ -169,6 +169,9 @@ def _files(place: Path) -> dict[str, Path]:
         return {"train": place}
     if not _named(place, "train"):
         tables = _tables(place)
+        ratings = [table for table in tables if table.stem.lower() == "ratings"]
+        if len(tables) > 1 and len(ratings) == 1:  # the others say what the items are
+            return {"train": ratings[0]}
         if len(tables) > 1:
             names = ", ".join(path.name for path in tables[:5])
             raise DataError(

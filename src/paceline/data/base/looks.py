@@ -50,7 +50,7 @@ def looks_delimited(path: Path) -> bool:
     """Whether all lines have the same number of one separator, as a table's have."""
     lines = [line for line in beginning(path) if line.strip()]
     if len(lines) < 2:
-        return bool(lines) and any(each in lines[0] for each in _SEPARATORS)
+        return False
     for separator in _SEPARATORS:
         counts = {_outside_quotes(line, separator) for line in lines}
         if len(counts) == 1 and counts != {0}:
