@@ -22,7 +22,7 @@ from harness import write_result
 from stable_baselines3 import DQN
 
 import paceline
-from paceline.jobs.control_play import interquartile_mean, play
+from paceline.jobs.control.play import interquartile_mean, play
 
 PLACE, STEPS, GOAL = "CartPole-v1", 50_000, 475.0
 PUBLISHED: dict[str, Any] = {

@@ -14,9 +14,9 @@ import pytest
 import paceline
 from paceline.core.errors import DataError, RunError, SettingError
 from paceline.core.ledger import read_ledger
-from paceline.jobs import control
-from paceline.jobs.control_learner import METHODS, method_named, settings_of
-from paceline.jobs.control_play import Played, interquartile_mean, plain_policies, play
+from paceline.jobs.control import job as control
+from paceline.jobs.control.learner import METHODS, method_named, settings_of
+from paceline.jobs.control.play import Played, interquartile_mean, plain_policies, play
 
 gymnasium = pytest.importorskip("gymnasium")
 pytest.importorskip("stable_baselines3")

@@ -15,13 +15,13 @@ import paceline
 from paceline.cli.main import run as command
 from paceline.core.errors import DataError, RunError, SettingError
 from paceline.core.ledger import read_ledger
-from paceline.jobs import alerts
-from paceline.jobs.alerts import Alert, checked_address, post
-from paceline.jobs.continual import Reservoir, divided, rows_of, spring_for
-from paceline.jobs.drift import Drift, summaries
-from paceline.jobs.known import Wish
-from paceline.jobs.learn import beside
-from paceline.jobs.stream import Stream
+from paceline.jobs.continual import alerts
+from paceline.jobs.continual.alerts import Alert, checked_address, post
+from paceline.jobs.continual.drift import Drift, summaries
+from paceline.jobs.continual.known import Wish
+from paceline.jobs.continual.learn import beside
+from paceline.jobs.continual.stream import Stream
+from paceline.jobs.continual.training import Reservoir, divided, rows_of, spring_for
 from paceline.tasks.base import Classification, Encoded
 
 pd = pytest.importorskip("pandas")

@@ -39,6 +39,7 @@ def test_a_user_gets_the_best_of_what_was_not_rated(trained):
     assert unseen == sorted(unseen, reverse=True)
     rated = set(trained.task.rated("4"))
     assert {each.item for each in found if each.seen} == rated
+    assert trained.recommend(4, count=30) == found
 
 
 def test_expected_ratings_are_those_of_a_prediction(trained):

@@ -30,6 +30,7 @@ def test_the_same_seed_writes_the_same_text(trained):
     assert sample(load(trained.path), "the", tokens=30, seed=1) == first
     assert sample(trained, "the", tokens=30, seed=2) != first
     assert len(first) == 30
+    assert trained.sample("the", tokens=30, seed=1) == first
 
 
 def test_the_likeliest_token_is_taken_at_temperature_nought(trained):

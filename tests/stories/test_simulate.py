@@ -14,7 +14,7 @@ import pytest
 from paceline.agents.simulation.scenario import shipped
 from paceline.cli.main import run as command
 from paceline.core.errors import SettingError
-from paceline.jobs.simulate import simulate as run_simulation
+from paceline.jobs.simulation.simulate import simulate as run_simulation
 
 KEYS = (
     "time_share_of_oracle", "reward_share_of_oracle", "rounds_to_adapt", "policy_seconds_per_round",

@@ -105,8 +105,8 @@ def _stream(
     out: Path | None,
     wish: tuple[int, float, int],
 ) -> tuple[Any, list[str]]:
-    from paceline.jobs.known import Wish
-    from paceline.jobs.stream import Stream
+    from paceline.jobs.continual.known import Wish
+    from paceline.jobs.continual.stream import Stream
 
     replay, ewc, seed = wish
     stream = Stream(

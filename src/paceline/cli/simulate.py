@@ -72,7 +72,7 @@ def simulate(
         Say nothing but errors.
     """
     with Console(quiet=quiet) as console:
-        from paceline.jobs.simulate import simulate as run_simulation
+        from paceline.jobs.simulation.simulate import simulate as run_simulation
 
         done = run_simulation(
             scenario,
@@ -99,7 +99,7 @@ def simulate(
 
 
 def _table(done: Any) -> Any:
-    from paceline.jobs.simulation_page import HEAD, in_cells
+    from paceline.jobs.simulation.page import HEAD, in_cells
 
     shown = plain_table(*HEAD, right=HEAD[1:])
     for row in done.rows:

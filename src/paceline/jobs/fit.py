@@ -17,7 +17,7 @@ from paceline.core.clock import Clock, WallClock
 from paceline.core.duration import to_seconds
 from paceline.core.progress import Progress, Silence
 from paceline.core.recipe import read_recipe
-from paceline.jobs.control import ControlJob, is_environment
+from paceline.jobs.control.job import ControlJob, is_environment
 from paceline.jobs.job import Job, Request
 from paceline.jobs.run import Run
 from paceline.train.alone import Loss

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from paceline.data.base import Batch, Examples, Opening
 from paceline.data.base.batches import to_batch
 from paceline.data.base.locate import open_source
 from paceline.jobs.assemble import build_model
-from paceline.jobs.control_run import TASK, ControlRun
+from paceline.jobs.control.run import TASK, ControlRun
 from paceline.jobs.folder import RunFolder
 from paceline.jobs.material import OWN
 from paceline.jobs.measure import Answering, unknown_batches
@@ -29,6 +29,9 @@ from paceline.tasks.base import Goal, Task, goal_from_json
 from paceline.train.judge import answers
 from paceline.train.precision import Precision, find_device
 from paceline.train.transaction import Vault, read_snapshot
+
+if TYPE_CHECKING:
+    from paceline.jobs.recommend import Recommended
 
 Answers = np.ndarray[Any, Any]
 
@@ -171,7 +174,7 @@ class Run:
         Args:
             x: As for ``evaluate``; or arrays and their targets, ``(x, y)``.
             y: Targets [n], where they are not in ``x``.
-            settings: Of ``paceline.jobs.learn.learn``: ``out``, ``steps``, ``replay``, ``ewc``,
+            settings: Of ``jobs.continual.learn.learn``: ``out``, ``steps``, ``replay``, ``ewc``,
                 ``seed``, ``progress``.
 
         Returns:
@@ -180,7 +183,7 @@ class Run:
         Raises:
             DataError: There are no targets, or too few examples.
         """
-        from paceline.jobs.learn import learn
+        from paceline.jobs.continual.learn import learn
 
         if y is None and isinstance(x, tuple) and len(x) == 2:
             x, y = x
@@ -189,6 +192,34 @@ class Run:
             raise DataError("a run on datasets of your own cannot learn on; train it again")
         targets = examples.targets if y is None else np.asarray(y)
         return learn(self, Examples(inputs=examples.inputs, targets=targets), **settings)
+
+    def sample(self, prompt: str = "", **settings: Any) -> str:
+        """Text that a language model writes on with.
+
+        Args:
+            prompt: What stands before; left out, the beginning of a line.
+            settings: Of ``jobs.sample.sample``: ``tokens``, ``temperature``, ``top_k``, ``seed``.
+
+        Raises:
+            RunError: The run is not of text.
+        """
+        from paceline.jobs.sample import sample
+
+        return sample(self, prompt, **settings)
+
+    def recommend(self, user: Any, *, count: int = 10) -> list[Recommended]:
+        """The items that a user is expected to rate highest, the best first.
+
+        Args:
+            user: As it stands in the data; one that was never seen gets what is liked by all.
+            count: How many, at least 1.
+
+        Raises:
+            RunError: The run is not of ratings.
+        """
+        from paceline.jobs.recommend import recommend
+
+        return recommend(self, user, count=count)[0]
 
     def _answers(self, x: Any) -> torch.Tensor:
         found = x if isinstance(x, Examples) else self._examples(x)

@@ -66,6 +66,7 @@ def test_what_is_missing_is_answered_with_the_nearest(places, monkeypatch):
         ("one.csw", "did you mean 'one.csv'"),
         ("nowhere/a.csv", "nor a folder nowhere"),
         ("a\0b", "there is no"),
+        ("a great film. I saw it twice", r"go in a list: \['a great film"),
     ):
         with pytest.raises(DataError, match=said):
             open_source(place, SAID)

@@ -61,6 +61,8 @@ def _existing(path: Path) -> Path:
 
 def _missing(path: Path) -> str:
     words = [name for name, part in catalog.parts("data") if part.recognises(name)]
+    if " " in path.name and (not path.suffix or " " in path.suffix):
+        return f"there is no file {str(path)!r}; texts of your own go in a list: [{str(path)!r}]"
     if not path.parent.is_dir():
         return f"there is no {path}, nor a folder {path.parent}"
     siblings = [entry.name for entry in visible(path.parent)]

@@ -13,8 +13,8 @@ from torch import Tensor
 from paceline.core.clock import Clock
 from paceline.core.recipe import Part, Recipe
 from paceline.jobs.assemble import build_beside, build_controller, build_optimizer
-from paceline.jobs.control_learner import Learner
-from paceline.jobs.control_play import Played, play
+from paceline.jobs.control.learner import Learner
+from paceline.jobs.control.play import Played, play
 from paceline.jobs.record import Record
 from paceline.train.judge import Average
 from paceline.train.pacer import Pacer

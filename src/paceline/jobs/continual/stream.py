@@ -15,12 +15,12 @@ from paceline.core.findings import Finding
 from paceline.core.ledger import Ledger
 from paceline.core.progress import Progress, Silence
 from paceline.data.base import Examples
-from paceline.jobs.alerts import Alert, checked_address, post
-from paceline.jobs.continual import Continual, loaded
-from paceline.jobs.drift import Drift, summaries
+from paceline.jobs.continual.alerts import Alert, checked_address, post
+from paceline.jobs.continual.drift import Drift, summaries
+from paceline.jobs.continual.known import Known, Wish
+from paceline.jobs.continual.learn import beside, gained_and_forgotten, save
+from paceline.jobs.continual.training import Continual, loaded
 from paceline.jobs.folder import RunFolder
-from paceline.jobs.known import Known, Wish
-from paceline.jobs.learn import beside, gained_and_forgotten, save
 from paceline.jobs.measure import public
 from paceline.jobs.record import Record
 from paceline.report.page import write_page

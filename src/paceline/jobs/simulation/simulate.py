@@ -18,8 +18,8 @@ from paceline.agents.simulation.world import World
 from paceline.core import catalog
 from paceline.core.errors import SettingError
 from paceline.core.progress import Progress, Silence
-from paceline.jobs.simulation import Row, Simulation
-from paceline.jobs.simulation_page import write_simulation_page
+from paceline.jobs.simulation.page import write_simulation_page
+from paceline.jobs.simulation.result import Row, Simulation
 
 
 def simulate(

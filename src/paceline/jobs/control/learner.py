@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from paceline.core.errors import DataError, SettingError, nearest
 from paceline.core.extras import need
-from paceline.jobs.control_play import Array
+from paceline.jobs.control.play import Array
 from paceline.train.pacer import Pacer
 
 PURPOSE = "learning to act"

@@ -15,7 +15,14 @@ from paceline.core.errors import DataError, SettingError
 from paceline.core.progress import Progress, Silence
 from paceline.core.recipe import recipe_from
 from paceline.core.signature import Signature
-from paceline.jobs.continual import Continual, Reservoir, grown, loaded, rows_of, spring_for
+from paceline.jobs.continual.training import (
+    Continual,
+    Reservoir,
+    grown,
+    loaded,
+    rows_of,
+    spring_for,
+)
 from paceline.jobs.prepare import batches_of, prepare
 from paceline.tasks.base import Classification, Encoded, Goal, Task
 from paceline.train.judge import answers

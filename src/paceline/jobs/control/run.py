@@ -14,8 +14,8 @@ from paceline.core.errors import DataError, RunError, SettingError
 from paceline.core.progress import Silence
 from paceline.data.base import Opening
 from paceline.data.base.locate import open_source
-from paceline.jobs.control_learner import Learner
-from paceline.jobs.control_play import Array, Played, play
+from paceline.jobs.control.learner import Learner
+from paceline.jobs.control.play import Array, Played, play
 from paceline.jobs.folder import RunFolder
 from paceline.train.transaction import read_snapshot
 

@@ -21,21 +21,21 @@ from paceline.core.findings import Finding
 from paceline.core.ledger import Ledger
 from paceline.core.recipe import differences, recipe_from
 from paceline.data.base import Opening
-from paceline.jobs.control_learner import (
+from paceline.jobs.control.learner import (
     PURPOSE,
     method_named,
     refuse_unfit,
     settings_of,
 )
-from paceline.jobs.control_play import (
+from paceline.jobs.control.play import (
     pictures,
     plain_policies,
     play,
 )
-from paceline.jobs.control_result import Trained, each_seed, tested
-from paceline.jobs.control_run import TASK, ControlRun, environment_named
-from paceline.jobs.control_settings import Settings, machine, refuse
-from paceline.jobs.control_training import Plan, Training
+from paceline.jobs.control.result import Trained, each_seed, tested
+from paceline.jobs.control.run import TASK, ControlRun, environment_named
+from paceline.jobs.control.settings import Settings, machine, refuse
+from paceline.jobs.control.training import Plan, Training
 from paceline.jobs.folder import choose_folder
 from paceline.jobs.prepare import name_of
 from paceline.jobs.record import Record

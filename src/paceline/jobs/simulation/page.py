@@ -13,7 +13,7 @@ import numpy as np
 from paceline.agents.simulation.simulator import Trace
 from paceline.agents.simulation.speed_curves import Floats
 from paceline.core.files import write_atomically
-from paceline.jobs.simulation import Row, Simulation
+from paceline.jobs.simulation.result import Row, Simulation
 from paceline.report import comparison_chart as chart
 from paceline.report.markup import Html, table, tag
 

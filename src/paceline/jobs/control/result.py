@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from paceline.core.findings import Finding
-from paceline.jobs.control_play import Played, interquartile_mean
+from paceline.jobs.control.play import Played, interquartile_mean
 
 
 @final

@@ -13,8 +13,8 @@ import paceline
 from paceline.core.errors import DataError, SettingError, nearest
 from paceline.core.extras import need
 from paceline.core.recipe import Recipe
-from paceline.jobs.control_learner import PURPOSE
-from paceline.jobs.control_run import TASK
+from paceline.jobs.control.learner import PURPOSE
+from paceline.jobs.control.run import TASK
 
 if TYPE_CHECKING:
     from paceline.jobs.job import Request

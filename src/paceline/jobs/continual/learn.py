@@ -18,15 +18,15 @@ from paceline.core.findings import Finding
 from paceline.core.ledger import Ledger
 from paceline.core.progress import Progress, Silence
 from paceline.data.base import Examples
-from paceline.jobs.continual import (
+from paceline.jobs.continual.drift import Drift, summaries
+from paceline.jobs.continual.known import KEPT_TEST, MEMORY_FILE, Known, Wish, sample
+from paceline.jobs.continual.training import (
     divided,
     joined,
     loaded,
     rows_of,
 )
-from paceline.jobs.drift import Drift, summaries
 from paceline.jobs.folder import RunFolder
-from paceline.jobs.known import KEPT_TEST, MEMORY_FILE, Known, Wish, sample
 from paceline.jobs.measure import public
 from paceline.jobs.record import Record
 from paceline.report.page import write_page

@@ -1,0 +1,1 @@
+"""Goes on from a trained run: data that came later, streams, drift, alerts."""

@@ -1,0 +1,1 @@
+"""Scenarios played with policies, without a process: the result and its page."""
