@@ -232,7 +232,8 @@ def demo(rest: Sequence[str]) -> int:
 
 def test(rest: Sequence[str]) -> int:
     """runs the whole suite, or what pytest's own arguments choose"""
-    return hand_over([PYTHON, "-m", "pytest", *(rest or ["-n", str(min(4, os.cpu_count() or 1))])])
+    at_once = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"]
+    return hand_over([PYTHON, "-m", "pytest", *(rest or at_once)])
 
 
 def lint(rest: Sequence[str]) -> int:
