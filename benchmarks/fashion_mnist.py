@@ -23,10 +23,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="the folder with the four idx files")
     parser.add_argument("--time", default="15m")
-    parser.add_argument("--smoke", action="store_true", help="twenty seconds")
+    parser.add_argument("--smoke", action="store_true", help="eight seconds")
     options = parser.parse_args()
     data = data_folder(options.data, "fashion-mnist")
-    budget = "20s" if options.smoke else options.time
+    budget = "8s" if options.smoke else options.time
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "paceline", "fit", str(data), "--time", budget,

@@ -27,6 +27,12 @@ NEEDS_DATA = {
     "fashion_mnist": "fashion-mnist",
     "lr_basin": "fashion-mnist",
     "tabular": "adult",
+    "tasks_audio": "spoken-digits",
+    "tasks_images": "mnist",
+    "tasks_language": "tinyshakespeare",
+    "tasks_ratings": "movielens-small",
+    "tasks_tagging": "ncbi-disease",
+    "tasks_text": "sst2",
 }
 RIVALS = {  # what a benchmark compares with, from the extra `bench`, which tests do without
     "fault_gauntlet": ["lightning", "skorch"],
