@@ -164,7 +164,7 @@ def test_a_damaged_gzip_is_refused(opened, saved):
 
 
 def test_a_gzip_bomb_is_refused(opened, saved, monkeypatch):
-    monkeypatch.setattr("paceline.data.base.delimited.available_bytes", lambda: 80)
+    monkeypatch.setattr("paceline.data.base.packed.available_bytes", lambda: 80)
     with pytest.raises(DataError, match="unpacks to more than 10 bytes"):
         opened(saved(gzip.compress(PLAIN.encode()), "some.csv.gz"), "paid")
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
 from paceline.models.base import Model
-from paceline.models.base.hf import Encoder, groups
+from paceline.models.base.hf import Encoder, groups, small_bert
 from paceline.models.base.sequence import mean_of
 
 
@@ -37,7 +37,7 @@ class Pretrained(Model):
                 f"pretrained: dropout must be at least 0 and under 1, got {dropout:g}"
             )
         self.decay = decay
-        self.encoder = Encoder(signature.backbone, fresh=_small(signature))
+        self.encoder = Encoder(signature.backbone, fresh=small_bert(signature))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.width, signature.outputs)
 
@@ -50,17 +50,3 @@ class Pretrained(Model):
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Groups for an optimizer; see ``groups``."""
         return groups(self, self.encoder, weight_decay=weight_decay, decay=self.decay)
-
-
-def _small(signature: Signature) -> dict[str, Any]:
-    field = signature.inputs[0]
-    return {
-        "model_type": "bert",
-        "vocab_size": field.cardinalities[0],
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 128,
-        "max_position_embeddings": field.shape[0],
-        "pad_token_id": 0,
-    }

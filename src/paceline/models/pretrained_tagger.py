@@ -11,7 +11,7 @@ from paceline.core.errors import SettingError
 from paceline.core.signature import Signature
 from paceline.models.base import Model
 from paceline.models.base.chain import Chain, Spelling, dropped, embedding
-from paceline.models.base.hf import Encoder, groups
+from paceline.models.base.hf import Encoder, groups, small_bert
 
 _SHAPE_WIDTH, _CHARACTER_WIDTH, _FILTERS = 10, 30, 50
 
@@ -60,7 +60,10 @@ class PretrainedTagger(Model):
             )
         self.decay, self.slower = decay, slower
         counts = [field.cardinalities[0] for field in signature.inputs[:3]]
-        self.encoder = Encoder(signature.backbone, fresh=_small(signature))
+        self.encoder = Encoder(
+            signature.backbone,
+            fresh=small_bert(signature),
+        )
         self.spelling = Spelling(counts[1], _CHARACTER_WIDTH, _FILTERS)
         self.shapes = embedding(counts[2], _SHAPE_WIDTH)
         self.dropout = nn.Dropout1d(dropout)
@@ -105,17 +108,3 @@ def _at(states: Tensor, firsts: Tensor) -> Tensor:
     """The states of some tokens [n, length, width]; zero where there is none."""
     found = states.gather(1, firsts[:, :, None].expand(-1, -1, states.shape[2]))
     return found * (firsts != 0)[:, :, None]
-
-
-def _small(signature: Signature) -> dict[str, Any]:
-    field = signature.inputs[0]
-    return {
-        "model_type": "bert",
-        "vocab_size": field.cardinalities[0],
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 128,
-        "max_position_embeddings": max(512, field.shape[0]),
-        "pad_token_id": 0,
-    }

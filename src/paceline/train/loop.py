@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -21,6 +18,7 @@ from paceline.monitors.base import Monitor
 from paceline.train.averaging import measuring
 from paceline.train.budget import Allowance
 from paceline.train.decisions import Decision
+from paceline.train.interrupt import interruptible
 from paceline.train.judge import Average, Best, Measure
 from paceline.train.layers import Layers
 from paceline.train.memory import Memory
@@ -151,7 +149,7 @@ class Loop:
 
     def run(self) -> str:
         """Trains until the allowance is spent, a controller stops or Ctrl-C; says which."""
-        with _interruptible() as interrupted:
+        with interruptible() as interrupted:
             self.plan.model.train()
             while not self.stopped:
                 self._one_step()
@@ -355,24 +353,3 @@ class Loop:
         self._next_validation = state["next_validation"]
         self.stopped = state["stopped"]
         self._record.load_state_dict(state["record"])
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Turns the first Ctrl-C or SIGTERM into a wish; the second one is obeyed at once."""
-    wishes: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield wishes
-        return
-
-    def wish(number: int, frame: Any) -> None:
-        if wishes:
-            raise KeyboardInterrupt
-        wishes.append(number)
-
-    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield wishes
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from paceline.core.errors import DataError
-from paceline.data.base import tagged_lines
+from paceline.data.base import packed
 from paceline.data.base.tagged_lines import read_sentences
 
 
@@ -45,10 +45,10 @@ def test_marks_of_byte_order_are_understood(tmp_path):
 
 
 def test_a_package_larger_than_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(tagged_lines, "available_bytes", lambda: 800)
-    packed = gzip.compress(b"Ada\tB-PER\n" * 100)
+    monkeypatch.setattr(packed, "available_bytes", lambda: 800)
+    content = gzip.compress(b"Ada\tB-PER\n" * 100)
     with pytest.raises(DataError, match="unpacks to more than 100 bytes"):
-        read(tmp_path, packed, name="some.txt.gz")
+        read(tmp_path, content, name="some.txt.gz")
 
 
 def test_a_line_that_ends_before_its_tag_is_refused(tmp_path):

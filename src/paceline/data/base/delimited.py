@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +15,7 @@ from typing import Any
 
 from paceline.core.errors import DataError
 from paceline.core.extras import need
-from paceline.data.base.memory import available_bytes, readable
+from paceline.data.base.packed import content_of
 
 _DELIMITERS = "\t;|,"
 _SAMPLE_ROWS = 200
@@ -93,7 +91,7 @@ def read_delimited(
         DataError: The text is empty, in no known encoding, or ragged.
     """
     notes: list[str] = []
-    content = _content(path)
+    content = content_of(path)
     text, encoding = _text(content, path, notes)
     if not text.strip():
         raise DataError(f"{path} is empty; a header and rows are needed")
@@ -113,20 +111,6 @@ def read_delimited(
         lines=lines,
         notes=tuple(notes),
     )
-
-
-def _content(path: Path) -> bytes:
-    if path.suffix.lower() != ".gz":
-        return path.read_bytes()
-    limit = available_bytes() // 8
-    try:
-        with gzip.open(path) as file:
-            content = file.read(limit + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged: {error}") from None
-    if len(content) > limit:
-        raise DataError(f"{path} unpacks to more than {readable(limit)}; use a smaller one")
-    return content
 
 
 def _text(content: bytes, path: Path, notes: list[str]) -> tuple[str, str]:

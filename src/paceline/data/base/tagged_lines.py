@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
 from paceline.core.errors import DataError
-from paceline.data.base.memory import available_bytes, readable
+from paceline.data.base.packed import content_of
 from paceline.data.base.tag_schemes import OUTSIDE, marked
 
 _DOCUMENT = "-DOCSTART-"
@@ -84,7 +82,7 @@ def read_sentences(path: Path, *, need_tags: bool, skip_bad: bool) -> Sentences:
 
 
 def _text(path: Path) -> str:
-    content = _content(path)
+    content = content_of(path)
     encoding = next((name for bom, name in _BOMS if content.startswith(bom)), "utf-8")
     try:
         text = content.decode(encoding)
@@ -97,20 +95,6 @@ def _text(path: Path) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"{path} has a NUL byte in line {line}; it is no text, or damaged")
     return text
-
-
-def _content(path: Path) -> bytes:
-    if path.suffix.lower() != ".gz":
-        return path.read_bytes()
-    limit = available_bytes() // 8
-    try:
-        with gzip.open(path) as file:
-            content = file.read(limit + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged: {error}") from None
-    if len(content) > limit:
-        raise DataError(f"{path} unpacks to more than {readable(limit)}; use a smaller one")
-    return content
 
 
 def _cells(rows: list[str], path: Path, notes: list[str]) -> tuple[list[list[str]], str]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 import time as wall
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, final
@@ -40,6 +37,7 @@ from paceline.jobs.folder import choose_folder
 from paceline.jobs.prepare import name_of
 from paceline.jobs.record import Record
 from paceline.report.page import write_page
+from paceline.train.interrupt import interruptible
 from paceline.train.transaction import (
     Snapshot,
     Vault,
@@ -107,7 +105,7 @@ class ControlJob:
                 self.request.progress.say(f"{self.folder.path} is finished already")
                 return ControlRun(self.folder.path)
         self.folder.make()
-        with Ledger(self.folder.ledger_file) as ledger, _interruptible() as self.wishes:
+        with Ledger(self.folder.ledger_file) as ledger, interruptible() as self.wishes:
             self.record = Record(ledger, self._elapsed)
             kept = self._kept(ledger)
             self.baselines = self._baselines()
@@ -344,24 +342,3 @@ class ControlJob:
 
 def _opening(request: Request) -> Opening:
     return Opening(target=None, skip_bad=False, progress=request.progress)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Turns the first Ctrl-C or SIGTERM into a wish; the second one is obeyed at once."""
-    wishes: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield wishes
-        return
-
-    def wish(number: int, frame: Any) -> None:
-        if wishes:
-            raise KeyboardInterrupt
-        wishes.append(number)
-
-    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield wishes
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from paceline.core.errors import DataError, SettingError
 from paceline.core.extras import need
+from paceline.core.signature import Signature
 from paceline.models.base.sequence import trimmed
 
 PURPOSE = "a backbone of Transformers"
@@ -141,6 +142,21 @@ def groups(
         {"params": some, "weight_decay": weight_decay if matrix else 0.0, "rate": rate}
         for (rate, matrix), some in sorted(found.items(), key=lambda each: -each[0][0])
     ]
+
+
+def small_bert(signature: Signature) -> dict[str, Any]:
+    """A configuration to build with fresh weights, where nothing was trained before."""
+    field = signature.inputs[0]
+    return {
+        "model_type": "bert",
+        "vocab_size": field.cardinalities[0],
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 128,
+        "max_position_embeddings": max(512, field.shape[0]),
+        "pad_token_id": 0,
+    }
 
 
 def _built(config: dict[str, Any], place: str | None) -> Any:
