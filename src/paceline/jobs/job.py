@@ -295,7 +295,7 @@ class Job:
                 validation_examples=counts["validation"],
             ),
             save_seconds=loop.save_seconds,
-            test_validations=counts["test"] / max(counts["validation"], 1),
+            test_validations=material.test_validations,
         )
         return Loop(
             plan,

@@ -55,6 +55,12 @@ class Material:
     defaults: Mapping[str, Any]
     owners: Tensor | None = None
 
+    @property
+    def test_validations(self) -> float:
+        """How many validations the test, and looking closer at it, are as long as."""
+        passes = 1.0 + (0.0 if self.task is None else self.task.test_passes)
+        return passes * self.counts["test"] / max(self.counts["validation"], 1)
+
     def learnt(self) -> dict[str, Any]:
         """What ``run.json`` keeps of the task, to encode new examples as in training."""
         facts = {"name": self.task_name, "goal": self.goal.to_json()}

@@ -12,14 +12,16 @@ from torch import Tensor
 
 from paceline.core import catalog
 from paceline.core.errors import DataError
+from paceline.core.findings import Finding
 from paceline.core.signature import Signature
 from paceline.data.base import Corpus, Examples
 from paceline.data.base.pictures import is_image
 from paceline.data.base.sounds import is_sound
-from paceline.tasks.base import Claim, Encoded, Goal, Task, goal_from_json
+from paceline.tasks.base import Claim, Encoded, Goal, Judged, Task, goal_from_json
 from paceline.tasks.base.column_finder import find_column
 from paceline.tasks.base.column_kinds import Text
 from paceline.tasks.base.file_columns import named_files
+from paceline.tasks.base.importance import PASSES, column_importance
 
 _FILES = {"image": is_image, "audio": is_sound}
 _LOOKED_AT = 2_000
@@ -38,6 +40,7 @@ class Mixed(Task):
 
     kinds: ClassVar[tuple[str, ...]] = ("mixed",)
     default_model: ClassVar[str] = "fusion"
+    test_passes: ClassVar[float] = float(PASSES)
 
     def __init__(self, goal: Goal, parts: tuple[tuple[str, Task], ...]) -> None:
         self.goal, self.parts = goal, parts
@@ -139,6 +142,10 @@ class Mixed(Task):
 
     def notes(self) -> tuple[str, ...]:
         return tuple(note for _, task in self.parts for note in task.notes())
+
+    def findings(self, judged: Judged) -> tuple[dict[str, float], tuple[Finding, ...]]:
+        metrics, found = super().findings(judged)
+        return metrics, (*found, *column_importance(self.goal, judged))
 
     def to_json(self) -> dict[str, Any]:
         parts = [{"name": name, "state": task.to_json()} for name, task in self.parts]

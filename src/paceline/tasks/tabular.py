@@ -8,10 +8,12 @@ from typing import Any, ClassVar, final
 import numpy as np
 import torch
 
+from paceline.core.findings import Finding
 from paceline.core.signature import Signature
 from paceline.data.base import Corpus, Examples
-from paceline.tasks.base import Encoded, Goal, Task, goal_from_json
+from paceline.tasks.base import Encoded, Goal, Judged, Task, goal_from_json
 from paceline.tasks.base.columns import Columns
+from paceline.tasks.base.importance import PASSES, column_importance
 
 
 @final
@@ -28,6 +30,7 @@ class Tabular(Task):
 
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     default_model: ClassVar[str] = "tabm"
+    test_passes: ClassVar[float] = float(PASSES)
 
     def __init__(self, goal: Goal, columns: Columns) -> None:
         self.goal, self.columns = goal, columns
@@ -61,6 +64,10 @@ class Tabular(Task):
 
     def categorical_features(self) -> tuple[int, ...]:
         return self.columns.categorical
+
+    def findings(self, judged: Judged) -> tuple[dict[str, float], tuple[Finding, ...]]:
+        metrics, found = super().findings(judged)
+        return metrics, (*found, *column_importance(self.goal, judged))
 
     def to_json(self) -> dict[str, Any]:
         return {"goal": self.goal.to_json(), "columns": self.columns.to_json()}

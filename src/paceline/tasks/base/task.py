@@ -86,12 +86,14 @@ class Task(ABC):
         default_model: Name of the part on the models shelf.
         hints: Settings that say how data are to be read (which column is what); they are
             given to ``claim``, and a corpus is refused where one of them does not fit.
+        test_passes: How often ``findings`` asks about as many examples as the test has.
     """
 
     kinds: ClassVar[tuple[str, ...]]
     goal: Goal
     default_model: ClassVar[str]
     hints: ClassVar[tuple[str, ...]] = ()
+    test_passes: ClassVar[float] = 0.0
 
     @classmethod
     def claim(cls, corpus: Corpus, hints: Mapping[str, Any]) -> Claim | None:
