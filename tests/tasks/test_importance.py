@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from paceline.data.base import Examples
-from paceline.tasks.base import Judged
+from paceline.tasks.base import Judged, importance
 from paceline.tasks.base.classification import Classification
 from paceline.tasks.base.importance import PASSES, column_importance
 from paceline.tasks.base.regression import Regression
@@ -38,18 +38,24 @@ def judged():
 
 def test_columns_matter_as_much_as_answers_depend_on_them(judged):
     (found,) = column_importance(Regression(mean=0.0, scale=1.0), judged[0])
-    worse = dict(found.rows)
-    assert [column for column, _ in found.rows] == ["twice", "half", "useless"]
+    worse = {column: by for column, by, _ in found.rows}
+    assert list(worse) == ["twice", "half", "useless"]
     assert worse["useless"] == 0.0
     # Two independent draws: the error is the coefficient times the root of two.
     assert worse["twice"] == pytest.approx(2 * 2**0.5, rel=0.15)
     assert worse["half"] == pytest.approx(0.5 * 2**0.5, rel=0.15)
-    assert found.columns == ("column", "rmse worse by")
+    assert found.columns == ("column", "rmse worse by", "loss worse by")
 
 
 def test_it_asks_as_often_as_it_says(judged):
     column_importance(Regression(mean=0.0, scale=1.0), judged[0])
-    assert sum(judged[1]) <= PASSES * 400
+    assert judged[1] == [400] * 3  # all of a small test part
+
+
+def test_a_large_test_part_is_asked_about_in_part(judged, monkeypatch):
+    monkeypatch.setattr(importance, "_CHEAP", 0)
+    column_importance(Regression(mean=0.0, scale=1.0), judged[0])
+    assert sum(judged[1]) == pytest.approx(PASSES * 400, abs=3)
 
 
 def test_more_is_better_for_accuracy(judged):
@@ -71,7 +77,7 @@ def test_more_is_better_for_accuracy(judged):
     (found,) = column_importance(goal, made)
     assert found.rows[0][0] == "twice"
     assert found.rows[0][1] == pytest.approx(0.5, abs=0.1)
-    assert all(worse == 0 for _, worse in found.rows[1:])
+    assert all(worse == 0 for _, worse, _ in found.rows[1:])
 
 
 def test_a_single_column_is_not_compared(judged):
