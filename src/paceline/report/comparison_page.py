@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from pathlib import Path
 
@@ -12,11 +10,11 @@ from paceline.core.files import write_atomically
 from paceline.report.comparison import Attempt, Comparison, Row
 from paceline.report.comparison_curves import loss_section, rate_section, sensitivity_section
 from paceline.report.comparison_strips import strips
+from paceline.report.document import document
 from paceline.report.markup import Html, join, table, tag
 from paceline.report.measure import fixed, in_words, is_finite, number
 
 COMPARISON_PAGE = "comparison.html"
-_HERE = Path(__file__).parent
 _MOST_NAMED = 4
 
 
@@ -33,19 +31,8 @@ def write_comparison_page(comparison: Comparison) -> Path:
 
 def render_comparison(comparison: Comparison) -> str:
     """The page as text."""
-    style = Html(_asset("page.css") + _asset("comparison.css"))
-    script = _asset("comparison.js")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{comparison.place} – comparison"),
-        tag("style", style),
-    )
-    body = tag(
-        "body",
+    return document(
+        f"{comparison.place} – comparison",
         _header(comparison),
         tag("main", *_sections(comparison)),
         tag(
@@ -53,9 +40,9 @@ def render_comparison(comparison: Comparison) -> str:
             f"Made by Paceline {comparison.paceline} from comparison.json and the runs in ",
             comparison.path,
         ),
-        tag("script", script),
+        styles=("page.css", "comparison.css"),
+        script="comparison.js",
     )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def method_name(row: Row | Attempt) -> str:
@@ -261,18 +248,3 @@ def _linked(comparison: Comparison, attempt: Attempt) -> Html:
 def _seeds(row: Row) -> str:
     count = len(row.ended)
     return "1 seed" if count == 1 else f"{count} seeds"
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)};"
-        " base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _asset(name: str) -> Html:
-    return Html((_HERE / name).read_text(encoding="utf-8"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 
 from paceline.core.files import write_atomically
@@ -11,6 +9,7 @@ from paceline.core.ledger import Entry, read_ledger
 from paceline.report.agents import is_shares
 from paceline.report.agents_section import agents_section
 from paceline.report.curves import curves
+from paceline.report.document import document
 from paceline.report.facts import (
     data_section,
     decisions_section,
@@ -18,12 +17,10 @@ from paceline.report.facts import (
     warnings_section,
 )
 from paceline.report.findings import findings_section
-from paceline.report.markup import Html, join, tag
+from paceline.report.markup import Html, tag
 from paceline.report.measure import in_words, number
 from paceline.report.result import result_section
 from paceline.report.summary import RunSummary, read_run
-
-_HERE = Path(__file__).parent
 
 
 def write_page(run_dir: Path) -> Path:
@@ -42,18 +39,9 @@ def write_page(run_dir: Path) -> Path:
 
 def render(run: RunSummary, entries: list[Entry]) -> str:
     """The page as text."""
-    style, script = _asset("page.css"), _asset("page.js")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", _title(run)),
-        tag("style", style),
-    )
-    body = tag(
-        "body",
+    made = f"Made by Paceline {run.paceline} from ledger.db and run.json in "
+    return document(
+        _title(run),
         _header(run),
         tag(
             "main",
@@ -66,10 +54,10 @@ def render(run: RunSummary, entries: list[Entry]) -> str:
             data_section(run),
             settings_section(run, entries),
         ),
-        tag("footer", f"Made by Paceline {run.paceline} from ledger.db and run.json in ", run.path),
-        tag("script", script),
+        tag("footer", made, run.path),
+        styles=("page.css",),
+        script="page.js",
     )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def _header(run: RunSummary) -> Html:
@@ -91,22 +79,6 @@ def _title(run: RunSummary) -> str:
     if run.reached is None:
         return f"{run.name} – {run.state}"
     return f"{run.name} – {in_words(run.primary)} {number(run.reached)}"
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)};"
-        " img-src data:;"
-        " base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _asset(name: str) -> Html:
-    return join([Html((_HERE / name).read_text(encoding="utf-8"))])
 
 
 def _entries(file: Path) -> list[Entry]:

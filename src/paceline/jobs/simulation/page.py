@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ from paceline.agents.simulation.speed_curves import Floats
 from paceline.core.files import write_atomically
 from paceline.jobs.simulation.result import Row, Simulation
 from paceline.report import comparison_chart as chart
+from paceline.report.document import document
 from paceline.report.markup import Html, table, tag
 
 _POINTS = 300
@@ -33,17 +31,6 @@ def write_simulation_page(simulation: Simulation, path: Path) -> None:
 
 def render_simulation(simulation: Simulation) -> str:
     """The page as text."""
-    style = Html(_asset("page.css") + _asset("comparison.css"))
-    script = _asset("comparison.js")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{Path(simulation.name).stem} – simulation"),
-        tag("style", style),
-    )
     told = f"{simulation.agents:,} agents  ·  {simulation.rounds:,} rounds"
     header = tag(
         "header",
@@ -58,8 +45,13 @@ def render_simulation(simulation: Simulation) -> str:
         _shares(simulation),
         _reasons(simulation),
     )
-    body = tag("body", header, main, tag("script", script))
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+    return document(
+        f"{Path(simulation.name).stem} – simulation",
+        header,
+        main,
+        styles=("page.css", "comparison.css"),
+        script="comparison.js",
+    )
 
 
 def in_cells(row: Row, *, switches: bool) -> tuple[str, ...]:
@@ -162,19 +154,3 @@ def _reasons(simulation: Simulation) -> Html | None:
     shown = table(("policy", "round", "reason"), rows, caption="Decisions", numeric=(1,))
     folded = tag("details", tag("summary", f"{len(rows):,} decisions"), shown)
     return tag("section", tag("h2", "Decisions and their reasons"), folded)
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)};"
-        " base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _asset(name: str) -> Html:
-    file = resources.files("paceline.report") / name
-    return Html(file.read_text(encoding="utf-8"))
