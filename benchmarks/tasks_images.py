@@ -43,9 +43,10 @@ CASES: dict[str, tuple[str, float, list[str]]] = {
     "cifar10": (
         "cifar10",
         0.90,
-        ["--model", "airbench", "--time", "24m", "--set", "model.mirror=true",
-         "--set", "task.smoothing=0.1", "--set", "task.turn=0", "--set", "task.zoom=0",
-         "--set", "task.shift=0.0625", "--set", "data.validation=0.05"],
+        ["--model", "airbench", "--time", "24m", "--set", "model.views=6",
+         "--set", "task.smoothing=0.2", "--set", "task.turn=0", "--set", "task.zoom=0",
+         "--set", "task.shift=0.0625", "--set", "data.validation=0.05",
+         "--set", "loop.validations=8"],
     ),
 }  # fmt: skip
 
