@@ -72,10 +72,10 @@ def _text(kind: str, goal: str, what: str, published: str = "") -> Row:
     return Row(
         what=f"text, SST-2, {what}: accuracy",
         goal=goal,
-        result="tasks_text",
-        command="tasks_text.py",
-        ours=_runs("accuracy", kind),
-        rivals=_baselines(kind),
+        result=f"tasks_text_{kind}",
+        command=f"tasks_text.py --kinds {kind}",
+        ours=_runs("accuracy"),
+        rivals=_baselines(),
         published=published,
     )
 

@@ -83,7 +83,6 @@ def main() -> None:
     parser.add_argument("--data", help="the folder of sst2")
     given = parser.parse_args()
     seeds = [0] if given.smoke else list(range(given.seeds))
-    figures: dict[str, Any] = {}
     for kind in ["scratch"] if given.smoke else given.kinds:
         rows = [
             measure(
@@ -96,14 +95,14 @@ def main() -> None:
             for seed in seeds
         ]
         reached = [row["accuracy"] for row in rows]
-        figures[kind] = {"accuracy_median": statistics.median(reached), "runs": rows}
         print(
             f"{kind:11} accuracy {statistics.median(reached):.4f}"
             f" ({min(reached):.4f}…{max(reached):.4f}), baselines"
             f" { {name: round(each, 4) for name, each in rows[0]['baselines'].items()} }"
         )
-    if not given.smoke:
-        write_result("tasks_text", {"seeds": seeds} | figures)
+        if not given.smoke:
+            figures = {"accuracy_median": statistics.median(reached), "runs": rows}
+            write_result(f"tasks_text_{kind}", {"seeds": seeds} | figures, script="tasks_text")
 
 
 if __name__ == "__main__":
