@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paceline.core.errors import SettingError
@@ -46,6 +46,7 @@ def best_makespan(given: Curves, total: int) -> float:
 
 
 @settings(max_examples=200, deadline=None)
+@example(Curves.of([2.0, 3.0], [0.01, 1.0], most=[1.0, np.inf]), 1)
 @given(curves(), st.integers(1, 40))
 def test_the_level_is_the_one_that_bisection_finds(given: Curves, total: int) -> None:
     if given.most.sum() < total:

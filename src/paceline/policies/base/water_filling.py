@@ -110,10 +110,10 @@ def level(curves: Curves, total: float) -> float:
     order = np.argsort(at, kind="stable")
     at, rise = at[order], np.cumsum(rise[order])
     done = np.concatenate([[0.0], np.cumsum(np.maximum(rise[:-1], 0.0) * np.diff(at))])
-    stretch = max(int(np.searchsorted(done, total, side="left")) - 1, 0)
+    # Where the caps hold the total just so, rounding must not lead into the next stretch.
+    nearly = total * (1 - 1e-12)
+    stretch = max(int(np.searchsorted(done, nearly, side="left")) - 1, 0)
     missing = total - done[stretch]
-    if missing <= 1e-12 * total:  # the caps hold the total just so
-        return float(at[stretch])
     return float(at[stretch] + missing / max(float(rise[stretch]), 1e-300))
 
 
