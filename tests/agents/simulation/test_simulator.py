@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paceline.agents.simulation.laws import (
@@ -116,6 +116,7 @@ def test_seconds_are_those_of_one_example_after_another(seed, samples):
 
 @given(seed=st.integers(0, 10_000), total=st.floats(0.01, 60), memories=st.booleans())
 @settings(max_examples=150, deadline=None)
+@example(seed=17, total=4.0, memories=True)
 def test_the_shortest_time_is_what_bisection_finds(seed, total, memories):
     curves, use = drawn_curves(seed, 4, memories=memories), np.array([True, True, False, True])
 

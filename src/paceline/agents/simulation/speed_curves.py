@@ -88,8 +88,8 @@ class SpeedCurves:
         order = np.argsort(times)
         times, rates = times[order], np.cumsum(change[order])
         done = np.concatenate([[0.0], np.cumsum(rates[:-1] * np.diff(times))])
-        at = int(np.searchsorted(done, total * (1 + 1e-15))) - 1
-        at = max(at, 0)
+        # Where memories hold the total just so, rounding must not lead onto the next line.
+        at = max(int(np.searchsorted(done, total * (1 - 1e-12))) - 1, 0)
         if rates[at] <= 1e-9 * rate.max():  # all memories are full
             return float(times[at]) if done[at] >= total * (1 - 1e-12) else float("inf")
         return float(times[at] + (total - done[at]) / rates[at])
