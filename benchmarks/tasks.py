@@ -105,6 +105,19 @@ def _images(case: str, goal: str, what: str, published: str = "") -> Row:
     )
 
 
+def _table(case: str, goal: str, what: str, metric: str) -> Row:
+    return Row(
+        what=f"tabular, {what}",
+        goal=goal,
+        result=f"tabular_{case}",
+        command=f"tabular.py {case}",
+        ours=lambda found: found["paceline"][metric],
+        rivals=lambda found: {
+            name: found[name][metric] for name in found if name.startswith("boosting")
+        },
+    )
+
+
 def _stream(data: str) -> Row:
     return Row(
         what=f"going on, {data}, a fifth of the steps: accuracy on the new data",
@@ -170,26 +183,8 @@ ROWS = [
             name: found[name]["rmse"] for name in ("svd_tuned", "svd_plus_plus_tuned", "biases")
         },
     ),
-    Row(
-        what="tabular, Adult: accuracy",
-        goal="≥ 0.870",
-        result="tabular_adult",
-        command="tabular.py adult",
-        ours=lambda found: found["paceline"]["accuracy"],
-        rivals=lambda found: {
-            name: found[name]["accuracy"] for name in found if name.startswith("boosting")
-        },
-    ),
-    Row(
-        what="tabular, California: RMSE in 100,000",
-        goal="≤ 0.44",
-        result="tabular_california",
-        command="tabular.py california",
-        ours=lambda found: found["paceline"]["rmse"],
-        rivals=lambda found: {
-            name: found[name]["rmse"] for name in found if name.startswith("boosting")
-        },
-    ),
+    _table("adult", "≥ 0.870", "Adult: accuracy", "accuracy"),
+    _table("california", "≤ 0.44", "California: RMSE in 100,000", "rmse"),
     Row(
         what="control, CartPole-v1, DQN, 50,000 steps: mean return",
         goal="≥ 475 in 9 of 10",

@@ -313,3 +313,22 @@ def test_something_is_learnt_from_and_something_held_out():
     rows, out = divided(5, 0.2, 0)
     assert sorted([*rows.tolist(), *out.tolist()]) == [0, 1, 2, 3, 4] and len(out) == 1
     assert Wish().steps is None
+
+
+def test_a_new_class_leaves_the_metric_and_the_weights_of_classes_as_they_were(tmp_path):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(60, 4)).astype(np.float32)
+    y = np.arange(60) % 2
+    x[:, 0] += 3 * y
+    run = paceline.fit(
+        (x, y),
+        steps=10,
+        baselines=False,
+        out=tmp_path / "first",
+        settings={"task.metric": "macro_f1", "task.class_weights": "balanced"},
+    )
+    later = run.learn(x[:30], np.arange(30) % 3, out=tmp_path / "later", steps=3)
+    goal = later.goal
+    assert goal.outputs == 3 and goal.primary == "macro_f1"
+    assert len(goal.class_weights) == 3 and goal.class_weights[2] == 1.0
+    assert later.facts["result"]["cpu_seconds"] > 0

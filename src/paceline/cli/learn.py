@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from paceline.cli._out import AsJson, put_json
 from paceline.core.errors import SettingError
 from paceline.report.console import Console, result_table
 
 Many = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)]
-FIRED = 3
 
 
 def learn(
@@ -30,7 +29,7 @@ def learn(
     alert: Many = (),
     webhook: str = "",
     device: str = "auto",
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    as_json: AsJson = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="")] = False,
 ) -> int:
     """Go on from RUN with more DATA; RUN is left as it is, RUN-learn-1 is written beside it.
@@ -75,6 +74,7 @@ def learn(
     quiet
         Say nothing but errors.
     """
+    from paceline.jobs.continual.alerts import FIRED
     from paceline.jobs.run import load
     from paceline.report.summary import find_run
 
@@ -92,7 +92,7 @@ def learn(
     if not quiet and new is not None:
         console.show(result_table(new.facts, new.path))
     if as_json:
-        sys.stdout.write(json.dumps(_object(new, fired)) + "\n")
+        put_json(_object(new, fired))
     return FIRED if fired else 0
 
 

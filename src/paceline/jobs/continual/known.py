@@ -140,10 +140,14 @@ class Known:
                 f"the labels are of another kind than before: {fresh[0]!r} beside"
                 f" {goal.classes[0]!r}"
             )
+        weights = goal.class_weights
         wider = Classification(
             [*goal.classes, *sorted(fresh)],
             smoothing=goal.smoothing,
             temperature=goal.temperature,
+            metric="accuracy" if goal.primary == "auc" else goal.primary,  # that is of two classes
+            class_weights=None if weights is None else [*weights, *[1.0] * len(fresh)],
+            offsets=None if goal.offsets is None else [*goal.offsets, *[0.0] * len(fresh)],
         )
         state = self.task.to_json() | {"goal": wider.to_json()}
         self.task = type(self.task).from_json(state)
@@ -172,15 +176,10 @@ class Known:
 
     def measured(self, encoded: Encoded) -> dict[str, float]:
         """Metrics of the network as it is."""
-        return self.goal.metrics(*self._judged(encoded))
+        return self.goal.metrics(*self.judged(encoded))
 
-    def answers(self, encoded: Encoded) -> Tensor:
-        """What the network says of each example."""
-        return self._judged(encoded)[0]
-
-    def losses(self, encoded: Encoded) -> np.ndarray[Any, Any]:
-        """How wrong the network is about each example: float64 [n]."""
-        answer, target = self._judged(encoded)
+    def losses(self, answer: Tensor, target: Tensor) -> np.ndarray[Any, Any]:
+        """How wrong each answer is: float64 [n]."""
         if isinstance(self.goal, Classification):
             chosen = answer.gather(-1, target[:, None])[:, 0].double().clamp_min(1e-6)
             return -chosen.log().numpy()
@@ -188,7 +187,8 @@ class Known:
         wrong: np.ndarray[Any, Any] = ((answer - target).double() / scale).abs().numpy()
         return wrong
 
-    def _judged(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def judged(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """What the network says of each example, and what it is."""
         device = next(self.model.parameters()).device
         batches = batches_of(encoded, device)
         assert batches is not None

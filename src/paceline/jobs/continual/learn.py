@@ -106,6 +106,7 @@ class _Lesson:
 
     def __init__(self, known: Known, examples: Examples, folder: RunFolder, began: float) -> None:
         self.known, self.folder, self.began = known, folder, began
+        self.cpu_began = wall.process_time()
         fresh = known.widen(examples.targets)
         encoded = loaded(known.task.encode(examples))
         rows, out = divided(len(encoded), HELD_OUT, known.wish.seed)
@@ -167,8 +168,9 @@ class _Lesson:
             return ["everything: nothing old is left to compare with"]
         old = sample(old, len(self.new))
         drift = Drift()
-        drift.watch({"loss": self.known.losses(old), **summaries(old.inputs)})
-        return drift.watch({"loss": self.known.losses(self.new), **summaries(self.new.inputs)})
+        drift.watch({"loss": self.known.losses(*self.known.judged(old)), **summaries(old.inputs)})
+        new = self.known.losses(*self.known.judged(self.new))
+        return drift.watch({"loss": new, **summaries(self.new.inputs)})
 
     def _kept_test(self) -> Encoded:
         old = self.known.old_test
@@ -208,7 +210,7 @@ class _Lesson:
             "steps": steps,
             "best_step": steps,
             "seconds": wall.monotonic() - self.began,
-            "cpu_seconds": 0.0,
+            "cpu_seconds": wall.process_time() - self.cpu_began,
             "stopped": "budget",
             "findings": [gained_and_forgotten(before, after).to_json()],
         }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
+from torch import Tensor
 
 from paceline.core.errors import DataError, RunError, SettingError
 from paceline.core.findings import Finding
@@ -78,6 +79,7 @@ class Stream:
         if self._folder.path.exists():
             raise RunError(f"{self._folder.path} exists already; choose another --out")
         self._chunk, self._began = chunk, wall.monotonic()
+        self._cpu_began = wall.process_time()
         self._drift = Drift()
         self._rows: list[tuple[Any, ...]] = []
         self._examples, self._bad, self._steps = 0, 0, 0
@@ -90,7 +92,7 @@ class Stream:
         old = known.old_test
         before = None if old is None else public(known.measured(old))
         if old is not None:
-            self._drift.watch({"loss": known.losses(old), **summaries(old.inputs)})
+            self._drift.watch({"loss": known.losses(*known.judged(old)), **summaries(old.inputs)})
         self._folder.make()
         with Ledger(self._folder.ledger_file) as ledger:
             self._record = Record(ledger, lambda: wall.monotonic() - self._began)
@@ -154,12 +156,13 @@ class Stream:
         except (DataError, ValueError, TypeError) as error:
             self._refused(f"{len(chunk)} examples are left out: {' '.join(str(error).split())}")
             return
-        measured = self._known.measured(encoded)
-        wrong = self._known.losses(encoded)
+        answer, target = self._known.judged(encoded)
+        measured = self._known.goal.metrics(answer, target)
+        wrong = self._known.losses(answer, target)
         moved = self._drift.watch({"loss": wrong, **summaries(encoded.inputs)})
         self._examples += len(encoded)
         self._write_down(measured, moved, len(encoded))
-        self._alert(self._numbers(encoded, measured, wrong, moved))
+        self._alert(self._numbers(answer, measured, wrong, moved))
         self._learn(encoded, reopened=bool(moved or fresh))
         self.chunks += 1
 
@@ -190,18 +193,15 @@ class Stream:
             self._progress.say(f"after {self._examples:,} examples the stream moved: {moved[0]}")
 
     def _numbers(
-        self, encoded: Encoded, measured: dict[str, float], wrong: Any, moved: list[str]
+        self, answer: Tensor, measured: dict[str, float], wrong: Any, moved: list[str]
     ) -> dict[str, float]:
         found = {"loss": float(np.mean(wrong)), "drift": float(bool(moved))}
         goal = self._known.goal
         if not isinstance(goal, Classification):
             return found | {"error": measured["mae"]}
         found["error"] = 1 - measured["accuracy"]
-        said = [str(goal.classes[at]) for at in self._taken(encoded)]
+        said = [str(goal.classes[at]) for at in answer.argmax(-1).tolist()]
         return found | {f"share:{each}": said.count(each) / len(said) for each in set(said)}
-
-    def _taken(self, encoded: Encoded) -> list[int]:
-        return [int(each) for each in self._known.answers(encoded).argmax(-1).tolist()]
 
     def _alert(self, numbers: dict[str, float]) -> None:
         for alert in self._alerts:
@@ -241,7 +241,7 @@ class Stream:
                 "steps": self._steps,
                 "best_step": self._steps,
                 "seconds": wall.monotonic() - self._began,
-                "cpu_seconds": 0.0,
+                "cpu_seconds": wall.process_time() - self._cpu_began,
                 "stopped": "end of the stream",
                 "alerts": self.fired,
                 "findings": [each.to_json() for each in findings],
