@@ -8,7 +8,7 @@
 network of many articles, 784-256-10 with Adagrad and 10 epochs, no learning rate given.
 ``cifar10``: the JPEG copy of CIFAR-10, 24 minutes from the start of the process to its end,
 which covers unpacking, decoding, training and testing. All settings were chosen on validation
-examples.
+examples. ``--go-on`` keeps the seeds that were measured with the same settings before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import data_folder, write_result
+from harness import HERE, data_folder, write_result
 from safetensors import safe_open
 
 MILD = ["--set", "task.shift=0.04", "--set", "task.turn=6", "--set", "task.zoom=0.05"]
@@ -82,6 +82,13 @@ def measured(case: str, data: Path, seed: int, *, smoke: bool) -> dict[str, Any]
     }
 
 
+def before(case: str, settings: str) -> list[dict[str, Any]]:
+    """The runs of the results file, if they had the same settings."""
+    file = HERE / "results" / f"tasks_images_{case}.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return list(known["runs"]) if known.get("settings") == settings else []
+
+
 def _trained(file: Path) -> int:
     """Numbers in the weights, but for running statistics."""
     with safe_open(file, "pt") as weights:
@@ -104,13 +111,14 @@ def main() -> None:
     parser.add_argument("case", choices=list(CASES), nargs="?", default="mnist")
     parser.add_argument("--data", help="the folder with the files")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--go-on", action="store_true", help="keep the seeds measured before")
     parser.add_argument("--smoke", action="store_true", help="one seed, four steps")
     options = parser.parse_args()
     name, wanted, settings = CASES[options.case]
     data = data_folder(options.data, name)
     seeds = range(1 if options.smoke else options.seeds)
-    runs = []
-    for seed in seeds:
+    runs = before(options.case, " ".join(settings)) if options.go_on else []
+    for seed in seeds[len(runs) :]:
         runs.append(measured(options.case, data, seed, smoke=options.smoke))
         print(runs[-1], flush=True)
     figures = {
