@@ -115,6 +115,14 @@ def test_lora_trains_adapters_alone(folder):
     )
 
 
+def test_the_mean_of_all_layers_is_of_those_above_the_embeddings(folder):
+    whole = transformers.BertModel.from_pretrained(folder).eval()
+    found = whole(input_ids=ROWS, attention_mask=(ROWS != 0).long(), output_hidden_states=True)
+    expected = sum(found.hidden_states[1:]) / 3 * (ROWS != 0).unsqueeze(-1)
+    encoder = Encoder(described(folder), layers="all").eval()
+    torch.testing.assert_close(encoder(ROWS), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_layers_learn_slower_the_deeper_they_lie(folder):
     network = Pretrained(signature(folder), decay=0.5)
     settings = {"name": "adamw", "lr": 0.1, "weight_decay": 0.3}
@@ -170,7 +178,9 @@ def test_a_folder_that_does_not_hold_what_it_says_is_refused(folder, tmp_path):
         Encoder(described(folder, model_type="no_such"))
 
 
-@pytest.mark.parametrize("given", [{"decay": 0.0}, {"decay": 1.5}, {"dropout": 1.0}])
+@pytest.mark.parametrize(
+    "given", [{"decay": 0.0}, {"decay": 1.5}, {"dropout": 1.0}, {"layers": "top"}]
+)
 def test_a_setting_out_of_range_is_refused(given):
     with pytest.raises(SettingError, match="pretrained"):
         Pretrained(signature(None), **given)

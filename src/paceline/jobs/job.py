@@ -31,6 +31,7 @@ from paceline.jobs.calibrate import calibrate
 from paceline.jobs.crew import Crew, prepare_agents, refuse_unfit
 from paceline.jobs.few_labels import with_few_labels
 from paceline.jobs.folder import choose_folder
+from paceline.jobs.head_start import start_head
 from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
 from paceline.jobs.measure import public, rivals, tested, validator
 from paceline.jobs.prepare import Prepared, name_of, prepare
@@ -105,6 +106,8 @@ class Job:
                 )
             measured = self._baselines(prepared)
             self._seed()
+            if vault.is_empty():
+                start_head(material, network, self.precision, self.record)
             return self._train(material, prepared, network, measured, vault)
 
     def _train(

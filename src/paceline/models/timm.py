@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from paceline.core.errors import DataError, SettingError
 from paceline.core.extras import need
 from paceline.core.signature import Signature
-from paceline.models.base import Model
+from paceline.models.base import Headed
 
 _PLAIN = "resnet18"
 _KINDS = ("frozen", "all")
 
 
 @final
-class Timm(Model):
+class Timm(Headed):
     """A network of timm with a head of its own.
 
     The backbone in the signature is ``timm:name``, or ``timm:name@file.safetensors`` with
@@ -44,7 +44,7 @@ class Timm(Model):
         name, _, file = signature.backbone.removeprefix("timm:").partition("@")
         self.network = _built(name or _PLAIN, image.shape, file)
         self.network.requires_grad_(tune == "all")
-        self.frozen = tune == "frozen"
+        self.frozen, self.trained_before = tune == "frozen", bool(file)
         channels = image.shape[0]
         self.register_buffer("mean", torch.tensor(image.mean).view(1, channels, 1, 1))
         self.register_buffer("scale", torch.tensor(image.scale).view(1, channels, 1, 1))
@@ -58,9 +58,13 @@ class Timm(Model):
             self.network.eval()
         return self
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def features(self, *inputs: Tensor) -> Tensor:
         pixels = (inputs[0].to(self.mean.dtype) - self.mean) / self.scale
-        output: Tensor = self.head(self.dropout(self.network(pixels)))
+        found: Tensor = self.network(pixels)
+        return found
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        output: Tensor = self.head(self.dropout(self.features(*inputs)))
         return output
 
     mean: Tensor

@@ -1,5 +1,5 @@
 """The role of a network, and what networks share."""
 
-from paceline.models.base.model import Model, Standardised
+from paceline.models.base.model import Headed, Model, Standardised
 
-__all__ = ["Model", "Standardised"]
+__all__ = ["Headed", "Model", "Standardised"]

@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from safetensors import SafetensorError
@@ -34,14 +34,22 @@ class Encoder(nn.Module):
         described: As the task's signature has it: ``hf:`` and a JSON object with ``place``,
             ``config`` and ``tune``.
         fresh: Configuration to build with fresh weights where nothing is described.
+        layers: Give the states of the ``last`` layer, or the mean of ``all`` layers' states.
 
     Attributes:
         width: Numbers in a state.
         tune: ``frozen``, the ``last`` two layers, ``all`` or ``lora``.
     """
 
-    def __init__(self, described: str, *, fresh: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        described: str,
+        *,
+        fresh: dict[str, Any] | None = None,
+        layers: Literal["last", "all"] = "last",
+    ) -> None:
         super().__init__()
+        self._layers = layers
         told: dict[str, Any] = {"config": fresh}
         if described:
             told = json.loads(described.removeprefix("hf:"))
@@ -91,8 +99,14 @@ class Encoder(nn.Module):
             numbers = torch.where(tokens == self.padding, 0, tokens)
             numbers = torch.where(tokens == 0, self.padding, numbers)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.tune != "frozen"):
-            found = self.network(input_ids=numbers, attention_mask=present.long())
+            found = self.network(
+                input_ids=numbers,
+                attention_mask=present.long(),
+                output_hidden_states=self._layers == "all",
+            )
         states: Tensor = found.last_hidden_state
+        if self._layers == "all":
+            states = torch.stack(found.hidden_states[1:]).mean(0)
         return states
 
     def _dtype(self) -> torch.dtype:

@@ -1,4 +1,4 @@
-"""What a network promises, and how any network gets standardised inputs."""
+"""What networks promise, and how any network gets standardised inputs."""
 
 from __future__ import annotations
 
@@ -27,6 +27,25 @@ class Model(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Gives the outputs of a batch."""
+        raise NotImplementedError
+
+
+class Headed(Model):
+    """A network that is a linear head over features, which may have been trained before.
+
+    Where they were, the head is fitted to the features as they come before anything else is
+    trained, so that a head that knows nothing does not spoil them.
+
+    Attributes:
+        head: Gives the outputs.
+        trained_before: Whether the features were.
+    """
+
+    head: nn.Linear
+    trained_before: bool
+
+    def features(self, *inputs: Tensor) -> Tensor:
+        """What the head is given: float [batch, ``head.in_features``]."""
         raise NotImplementedError
 
 
