@@ -27,7 +27,6 @@ from paceline.tasks.base.tokens import Tokens, without_words
 _LONGEST, _LONGEST_OF_BACKBONE = 512, 256
 _LEAST_LENGTH, _MOST_TOKENS = 4, 200_000
 _ROOM = 1.25
-_DROP = 0.1
 
 
 @final
@@ -46,8 +45,7 @@ class Text(Task):
         length: Tokens of a text at most; left out, what the training texts need, up to 512
             (256 with a backbone).
         vocabulary: Tokens to learn at most, 10 to 200,000.
-        drop: Share of the words that is hidden in training, 0 to under 1; left out, 0.1,
-            and 0 with a backbone.
+        drop: Share of the words that is hidden in training, 0 to under 1.
         backbone: ``hf:FOLDER``, ``hf:NAME`` of the local cache, or ``hf:PACKAGE``.
         tune: Of a backbone: ``frozen``, the ``last`` layers, ``all``, or ``lora``.
     """
@@ -66,7 +64,7 @@ class Text(Task):
         *,
         length: int | None = None,
         vocabulary: int = 8_000,
-        drop: float | None = None,
+        drop: float = 0.1,
         backbone: str = "",
         tune: str | None = None,
     ) -> None:
@@ -110,7 +108,7 @@ class Text(Task):
     @classmethod
     def from_corpus(cls, corpus: Corpus, train: Examples, goal: Goal, **settings: Any) -> Text:
         column = settings.pop("text", None) or corpus.facts.get("text")
-        _check(**{name: settings.get(name) for name in ("length", "drop", "backbone", "tune")})
+        _check(**settings)
         texts = texts_of(train.inputs, column)
         most = settings.get("length") or (
             _LONGEST_OF_BACKBONE if settings.get("backbone") else _LONGEST
@@ -123,7 +121,6 @@ class Text(Task):
             most = tokens.length
         else:
             size = settings.get("vocabulary", 8_000)
-            _check(vocabulary=size)
             tokens = Tokens.learn(texts, size=size, length=most)
         lengths = tokens.lengths(texts)
         needed = math.ceil(_ROOM * max(int(lengths.max(initial=0)), _LEAST_LENGTH))
@@ -167,22 +164,15 @@ class Text(Task):
         )
 
     def augment(self, inputs: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
-        share = self._dropped
-        if not share:
+        if not self.drop:
             return inputs
         rows = inputs[0]
         begins, special = (
             torch.from_numpy(table).to(rows.device)
             for table in (self.tokens.begins, self.tokens.special)
         )
-        hidden = without_words(rows, begins, special, self.tokens.unknown, share, generator)
+        hidden = without_words(rows, begins, special, self.tokens.unknown, self.drop, generator)
         return (hidden, *inputs[1:])
-
-    @property
-    def _dropped(self) -> float:
-        if self.drop is not None:
-            return self.drop
-        return 0.0 if self.signed else _DROP
 
     def defaults(self, examples: int) -> dict[str, Any]:
         if self.signed:
@@ -242,7 +232,7 @@ def _told(lengths: np.ndarray[Any, Any], length: int) -> tuple[str, ...]:
 def _check(
     length: Any = None,
     vocabulary: Any = 8_000,
-    drop: Any = None,
+    drop: Any = 0.1,
     backbone: Any = "",
     tune: Any = None,
 ) -> None:
@@ -250,7 +240,7 @@ def _check(
         raise SettingError(f"text: length must be a whole number of 4 or more, got {length!r}")
     if not (_whole(vocabulary) and 10 <= vocabulary <= _MOST_TOKENS):
         raise SettingError(f"text: vocabulary must lie in 10 to {_MOST_TOKENS}, got {vocabulary!r}")
-    if drop is not None and not (isinstance(drop, (int, float)) and 0 <= drop < 1):
+    if not (isinstance(drop, (int, float)) and 0 <= drop < 1):
         raise SettingError(f"text: drop must be at least 0 and under 1, got {drop!r}")
     if tune is not None and not backbone:
         raise SettingError("text: tune goes with a backbone; name one")
