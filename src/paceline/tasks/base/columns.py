@@ -14,7 +14,7 @@ from paceline.tasks.base.column_finder import find_column
 from paceline.tasks.base.column_kinds import MISSING, Array, Column, column_from_json
 from paceline.tasks.base.leaks import gives_away
 
-MOST_BINS = 48
+MOST_BINS = 128
 
 
 @final
