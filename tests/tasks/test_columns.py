@@ -344,10 +344,11 @@ def test_column_that_is_mostly_missing_is_no_leak_by_correlation():
 # --- bins and state
 
 
-def test_bins_are_those_of_the_package_where_values_are_spread():
+@pytest.mark.parametrize(("count", "bins"), [(1000, 48), (5000, 70), (20_000, 128)])
+def test_bins_are_those_of_the_package_where_values_are_spread(count, bins):
     package = pytest.importorskip("rtdl_num_embeddings")
-    values = random().normal(size=5000).astype(np.float32)
-    twin = package.compute_bins(torch.from_numpy(values)[:, None])[0].numpy()
+    values = random().normal(size=count).astype(np.float32)
+    twin = package.compute_bins(torch.from_numpy(values)[:, None], n_bins=bins)[0].numpy()
     np.testing.assert_allclose(bin_edges(values), twin, rtol=1e-5, atol=1e-6)
 
 

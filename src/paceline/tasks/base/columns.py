@@ -14,7 +14,7 @@ from paceline.tasks.base.column_finder import find_column
 from paceline.tasks.base.column_kinds import MISSING, Array, Column, column_from_json
 from paceline.tasks.base.leaks import gives_away
 
-MOST_BINS = 128
+FEWEST_BINS, MOST_BINS = 48, 128
 
 
 @final
@@ -173,8 +173,10 @@ class Columns:
         )
 
 
-def bin_edges(values: Array, most: int = MOST_BINS) -> tuple[float, ...]:
+def bin_edges(values: Array, most: int | None = None) -> tuple[float, ...]:
     """Edges of up to ``most`` bins that hold about equally many values each.
+
+    Left out, ``most`` is the root of the number of values, but 48 at least and 128 at most.
 
     Values that fill whole bins by themselves get an edge of their own, and what they
     leave over is shared out among the others, so that a column that is mostly zero
@@ -185,6 +187,8 @@ def bin_edges(values: Array, most: int = MOST_BINS) -> tuple[float, ...]:
     >>> bin_edges(np.array([0.0, 1.0]))
     (0.0, 0.5, 1.0)
     """
+    if most is None:
+        most = int(np.clip(np.sqrt(len(values)), FEWEST_BINS, MOST_BINS))
     distinct, counts = np.unique(values.astype(np.float32), return_counts=True)
     if len(distinct) <= most + 1:
         edges = distinct
