@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any, final
 
@@ -13,13 +12,14 @@ from paceline.data.base import Corpus, Examples, Opening, Source
 from paceline.data.base.class_folders import (
     Labelled,
     by_part,
+    corpus_of,
     holds,
     refuse_classes,
     refuse_group,
     to_predict,
 )
 from paceline.data.base.fingerprint import fingerprint
-from paceline.data.base.folders import short_name, visible
+from paceline.data.base.folders import visible
 from paceline.data.base.sounds import is_sound, read_sounds
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -56,22 +56,14 @@ class AudioFolder(Source):
             if part in files:
                 parts[part], rate, kept = _examples(files[part], rate, opening, notes)
                 files[part] = kept
-        counts = Counter(one.label for one in files["train"])
-        return Corpus(
-            name=short_name(place),
-            kind="audio",
-            train=parts["train"],
-            validation=parts.get("validation"),
-            test=parts.get("test"),
-            fingerprint=fingerprint(
-                "audio_folder", rate, [[list(each.inputs), each.targets] for each in parts.values()]
-            ),
-            notes=tuple(notes),
-            facts={
-                "sample_rate": rate,
-                "classes": dict(sorted(counts.items())),
-                **{f"{part}_examples": len(examples) for part, examples in parts.items()},
-            },
+        told = [[list(each.inputs), each.targets] for each in parts.values()]
+        return corpus_of(
+            place,
+            "audio",
+            parts,
+            fingerprint=fingerprint("audio_folder", rate, told),
+            notes=notes,
+            sample_rate=rate,
         )
 
     def read_inputs(self, place: Any, opening: Opening) -> Examples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any, final
 
@@ -13,13 +12,13 @@ from paceline.data.base import Corpus, Examples, Opening, Source
 from paceline.data.base.class_folders import (
     Labelled,
     by_part,
+    corpus_of,
     holds,
     refuse_classes,
     refuse_group,
     to_predict,
 )
 from paceline.data.base.fingerprint import fingerprint
-from paceline.data.base.folders import short_name
 from paceline.data.base.picture_files import common_shape, read_headers, read_pictures
 from paceline.data.base.pictures import Header, is_image
 
@@ -52,20 +51,13 @@ class ImageFolder(Source):
         files = {part: [f for f in some if f.path in headers] for part, some in files.items()}
         shape = opening.image_shape or common_shape(list(headers.values()), place, notes)
         parts = {part: _examples(some, shape, opening, notes) for part, some in files.items()}
-        counts = Counter(one.label for one in files["train"])
-        return Corpus(
-            name=short_name(place),
-            kind="image",
-            train=parts["train"],
-            validation=parts.get("validation"),
-            test=parts.get("test"),
+        return corpus_of(
+            place,
+            "image",
+            parts,
             fingerprint=_fingerprint(place, files, headers, shape),
-            notes=tuple(notes),
-            facts={
-                "shape": list(shape),
-                "classes": dict(sorted(counts.items())),
-                **{f"{part}_examples": len(examples) for part, examples in parts.items()},
-            },
+            notes=notes,
+            shape=list(shape),
         )
 
     def read_inputs(self, place: Any, opening: Opening) -> Examples:

@@ -12,8 +12,9 @@ import numpy as np
 
 from paceline.core.errors import DataError
 from paceline.data.base import Corpus, Examples, Opening, Source
+from paceline.data.base.class_folders import corpus_of
 from paceline.data.base.fingerprint import fingerprint
-from paceline.data.base.folders import short_name, visible
+from paceline.data.base.folders import visible
 
 _SPLITS = {
     "train": "train",
@@ -55,20 +56,13 @@ class TextFolder(Source):
         }
         counts = Counter(found["train"].labels)
         _refuse_classes(found, counts, place)
-        return Corpus(
-            name=short_name(place),
-            kind="text",
-            train=found["train"].examples,
-            validation=found["validation"].examples if "validation" in found else None,
-            test=found["test"].examples if "test" in found else None,
-            fingerprint=fingerprint(
-                "text_folder", [[part, each.texts, each.labels] for part, each in found.items()]
-            ),
-            notes=tuple(notes),
-            facts={
-                "classes": dict(sorted(counts.items())),
-                **{f"{part}_examples": len(each.texts) for part, each in found.items()},
-            },
+        told = [[part, each.texts, each.labels] for part, each in found.items()]
+        return corpus_of(
+            place,
+            "text",
+            {part: each.examples for part, each in found.items()},
+            fingerprint=fingerprint("text_folder", told),
+            notes=notes,
         )
 
     def read_inputs(self, place: Any, opening: Opening) -> Examples:

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from paceline.core.errors import DataError
-from paceline.data.base.folders import visible
+from paceline.data.base.folders import short_name, visible
+from paceline.data.base.source import Corpus, Examples
 
 Wanted = Callable[[Path], bool]
 _PARTS = {
@@ -113,6 +115,34 @@ def refuse_classes(
             raise DataError(
                 f"the {part} part of {place} has a class {strange[0]!r} that is not in train"
             )
+
+
+def corpus_of(
+    place: Path,
+    kind: str,
+    parts: dict[str, Examples],
+    *,
+    fingerprint: str,
+    notes: list[str],
+    **facts: Any,
+) -> Corpus:
+    """What was read of such a folder, with how many examples each class and part has."""
+    labels = parts["train"].targets
+    assert labels is not None
+    return Corpus(
+        name=short_name(place),
+        kind=kind,
+        train=parts["train"],
+        validation=parts.get("validation"),
+        test=parts.get("test"),
+        fingerprint=fingerprint,
+        notes=tuple(notes),
+        facts={
+            **facts,
+            "classes": dict(sorted(Counter(labels.tolist()).items())),
+            **{f"{part}_examples": len(examples) for part, examples in parts.items()},
+        },
+    )
 
 
 def _folders(folder: Path) -> list[Path]:
