@@ -146,6 +146,8 @@ def test_ctrl_c_leaves_with_a_line_and_without_a_trace():
         stdout=subprocess.PIPE,
         text=True,
         env=quiet,
+        # A suite that a shell runs in the background was told to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     first = process.stderr.readline()
     process.send_signal(signal.SIGINT)
