@@ -106,17 +106,19 @@ def main() -> None:
     seeds = range(1 if options.smoke else options.seeds)
     figures: dict[str, Any] = {"seeds": list(seeds), "backbone": options.backbone}
     for case in options.case or CASES[: 1 if options.smoke else None]:
-        rows = [
-            measure(
-                seed,
-                case=case,
-                data=options.data,
-                backbone=options.backbone,
-                steps=4 if options.smoke else None,
-                baselines=seed == 0 and options.backbone is None and not options.smoke,
+        rows = []
+        for seed in seeds:
+            rows.append(
+                measure(
+                    seed,
+                    case=case,
+                    data=options.data,
+                    backbone=options.backbone,
+                    steps=4 if options.smoke else None,
+                    baselines=seed == 0 and options.backbone is None and not options.smoke,
+                )
             )
-            for seed in seeds
-        ]
+            print(case, seed, rows[-1], flush=True)
         reached = [row["f1"] for row in rows]
         figures[case] = {"f1_median": statistics.median(reached), "runs": rows}
         figures[case]["published"] = PUBLISHED.get(case, {})
@@ -125,9 +127,9 @@ def main() -> None:
             f" in {statistics.median(row['cpu_seconds'] for row in rows):.0f} CPU s"
             f" {rows[0].get('baselines', '')}"
         )
-    if not options.smoke:
-        name = "tasks_tagging_backbone" if options.backbone else "tasks_tagging"
-        write_result(name, figures, script="tasks_tagging")
+        if not options.smoke:
+            name = "tasks_tagging_backbone" if options.backbone else "tasks_tagging"
+            write_result(name, figures, script="tasks_tagging")
 
 
 if __name__ == "__main__":
