@@ -26,7 +26,7 @@ def write_result(name: str, figures: dict[str, Any], *, script: str | None = Non
             ["python", f"benchmarks/{script or name}.py", *map(_nowhere, sys.argv[1:])]
         ),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": {
             "processor": _processor(),
             "cores": torch.get_num_threads(),
@@ -54,7 +54,8 @@ def data_folder(given: str | None, name: str) -> Path:
     return folder
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The short name of what is checked out."""
     asked = subprocess.run(
         ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True
     )

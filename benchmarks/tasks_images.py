@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import HERE, data_folder, write_result
+from harness import HERE, commit, data_folder, write_result
 from safetensors import safe_open
 
 MILD = ["--set", "task.shift=0.04", "--set", "task.turn=6", "--set", "task.zoom=0.05"]
@@ -73,6 +73,7 @@ def measured(case: str, data: Path, seed: int, *, smoke: bool) -> dict[str, Any]
     result = json.loads(done.stdout.splitlines()[-1])
     return {
         "seed": seed,
+        "commit": commit(),
         "accuracy": result["test"]["accuracy"],
         "validation": result["validation"]["accuracy"],
         "steps": result["steps"],
@@ -86,7 +87,9 @@ def before(case: str, settings: str) -> list[dict[str, Any]]:
     """The runs of the results file, if they had the same settings."""
     file = HERE / "results" / f"tasks_images_{case}.json"
     known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return list(known["runs"]) if known.get("settings") == settings else []
+    if known.get("settings") != settings:
+        return []
+    return [{"commit": known["commit"]} | each for each in known["runs"]]
 
 
 def _trained(file: Path) -> int:

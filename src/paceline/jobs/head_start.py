@@ -57,7 +57,7 @@ def _features(material: Material, network: Headed, precision: Precision) -> tupl
             targets.append(batch.targets)
     network.train(training)
     found, wanted = torch.cat(features), torch.cat(targets)
-    known = wanted != UNKNOWN if not wanted.is_floating_point() else torch.ones_like(wanted).bool()
+    known = (wanted != UNKNOWN) | wanted.is_floating_point()
     return found[known], wanted[known]
 
 
