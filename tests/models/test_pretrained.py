@@ -13,6 +13,7 @@ import torch
 
 import paceline
 from paceline.core.errors import DataError, SettingError
+from paceline.core.ledger import read_ledger
 from paceline.core.signature import Field, Signature
 from paceline.jobs.assemble import build_optimizer
 from paceline.models.base.hf import Encoder, _depths
@@ -229,3 +230,17 @@ def test_a_real_one_is_found_in_its_package():
     states = encoder(rows).sum(1)
     alike = torch.nn.functional.cosine_similarity(states[0], states[1:])
     assert alike[0] > 0.5 > alike[1]
+
+
+def test_with_few_labels_it_guesses_the_others_and_pays_for_it(folder, tmp_path):
+    words = ["good fine", "bad poor"]
+    lines = [{"text": f"the film is {words[at % 2]}", "label": at % 2} for at in range(80)]
+    file = tmp_path / "films.csv"
+    pd.DataFrame(lines).to_csv(file, index=False)
+    settings = {"task.backbone": f"hf:{folder}", "task.text": "text", "data.labels": 20}
+    run = paceline.fit(
+        file, target="label", steps=9, out=tmp_path / "run", baselines=False, settings=settings
+    )
+    [guesses] = read_ledger(tmp_path / "run" / "ledger.db", kind="decision", name="guesses")
+    assert guesses.detail["seen"]["steps"] == 3
+    assert run.facts["result"]["steps"] == 6

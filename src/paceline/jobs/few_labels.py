@@ -27,8 +27,7 @@ def with_few_labels(prepared: Prepared, count: int, *, seed: int) -> Prepared:
     """Forgets all labels but some: a fifth of them choose the weights, the rest are learnt from.
 
     The validation part is cut to its fifth too, for labels that choose weights are labels
-    that somebody had to give. Labelled examples are repeated until they make up a quarter of
-    the training examples.
+    that somebody had to give. What is not known any more is ``UNKNOWN``.
 
     Args:
         prepared: With all labels; the baselines get the same few.
@@ -43,7 +42,7 @@ def with_few_labels(prepared: Prepared, count: int, *, seed: int) -> Prepared:
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([_STREAM, seed])))
     judges = min(len(prepared.validation), max(1, round(_VALIDATION * count)))
     known = _some(prepared.train, count - judges, random)
-    validation = _cut(prepared.validation, _some(prepared.validation, judges, random))
+    validation = cut(prepared.validation, _some(prepared.validation, judges, random))
     return replace(
         prepared,
         train=_partly_known(prepared.train, known),
@@ -85,7 +84,15 @@ def _some(encoded: Encoded, count: int, random: np.random.Generator) -> np.ndarr
     return np.sort(np.concatenate([chosen, rest[: count - len(chosen)]]))
 
 
-def _cut(encoded: Encoded, rows: np.ndarray[Any, Any]) -> Encoded:
+def _partly_known(encoded: Encoded, known: np.ndarray[Any, Any]) -> Encoded:
+    assert encoded.targets is not None
+    targets = torch.full_like(encoded.targets, UNKNOWN)
+    targets[torch.from_numpy(known)] = encoded.targets[torch.from_numpy(known)]
+    return replace(encoded, targets=targets)
+
+
+def cut(encoded: Encoded, rows: np.ndarray[Any, Any]) -> Encoded:
+    """Some rows of encoded examples."""
     at = torch.from_numpy(rows)
     targets = None if encoded.targets is None else encoded.targets[at]
     return Encoded(inputs=tuple(_taken(part, rows) for part in encoded.inputs), targets=targets)
@@ -95,15 +102,11 @@ def _taken(part: Any, rows: np.ndarray[Any, Any]) -> Any:
     return part[torch.from_numpy(rows)] if isinstance(part, Tensor) else part[rows]
 
 
-def _partly_known(encoded: Encoded, known: np.ndarray[Any, Any]) -> Encoded:
-    assert encoded.targets is not None
-    others = np.setdiff1d(np.arange(len(encoded)), known)
-    times = max(1, round(_LABELLED / (1 - _LABELLED) * len(others) / len(known)))
-    rows = np.concatenate([np.repeat(known, times), others])
-    found = _cut(encoded, rows)
-    targets = encoded.targets[torch.from_numpy(rows)].clone()
-    targets[len(known) * times :] = UNKNOWN
-    return Encoded(inputs=found.inputs, targets=targets)
+def known_often(encoded: Encoded, known: Tensor) -> Encoded:
+    """Rows that are ``known`` [n] first, so often that they make up a quarter; then the others."""
+    few, others = known.nonzero().flatten().numpy(), (~known).nonzero().flatten().numpy()
+    times = max(1, round(_LABELLED / (1 - _LABELLED) * len(others) / len(few)))
+    return cut(encoded, np.concatenate([np.repeat(few, times), others]))
 
 
 @final

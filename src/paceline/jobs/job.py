@@ -37,6 +37,7 @@ from paceline.jobs.measure import public, rivals, tested, validator
 from paceline.jobs.prepare import Prepared, name_of, prepare
 from paceline.jobs.record import Record
 from paceline.jobs.run import Run
+from paceline.jobs.self_training import with_guesses
 from paceline.jobs.settings import write_settings
 from paceline.models.base import Standardised
 from paceline.report.page import write_page
@@ -44,7 +45,7 @@ from paceline.train.alone import Loss
 from paceline.train.budget import affordable_validations, allowance
 from paceline.train.judge import Average
 from paceline.train.loop import Loop, Plan
-from paceline.train.precision import choose_precision, find_device
+from paceline.train.precision import Precision, choose_precision, find_device
 from paceline.train.transaction import Vault, need_space, write_tensors
 from paceline.train.update import Updater
 
@@ -82,6 +83,7 @@ class Job:
         self.device = find_device(self.recipe.loop.device)
         self.precision = choose_precision(self.recipe.loop.precision, self.device)
         self.cpu_began = wall.process_time()
+        self.begun_steps = 0
 
     def run(self) -> Run:
         if self.goes_on:
@@ -106,6 +108,8 @@ class Job:
                 )
             measured = self._baselines(prepared)
             self._seed()
+            material, self.begun_steps = with_guesses(material, prepared, network, *self._means())
+            self._seed()
             if vault.is_empty():
                 start_head(material, network, self.precision, self.record)
             return self._train(material, prepared, network, measured, vault)
@@ -118,15 +122,7 @@ class Job:
         measured: dict[str, Any],
         vault: Vault,
     ) -> Run:
-        crew = Crew(
-            material,
-            network,
-            self.recipe,
-            self.precision,
-            self.record,
-            self.request.progress,
-            self.folder.path,
-        )
+        crew = Crew(material, network, *self._means())
         try:
             loop = self._loop(material, network, vault, crew)
             if self.goes_on and loop.resume():
@@ -141,6 +137,11 @@ class Job:
         if stopped == "interrupted":
             self._say(f"stopped by hand and saved at step {loop.step}; go on with --resume")
         return Run(self.folder.path, model=self.request.model, device=str(self.device))
+
+    def _means(self) -> tuple[Recipe, Precision, Record, Progress, Path]:
+        """How training is done, and where it tells of it."""
+        progress, place = self.request.progress, self.folder.path
+        return self.recipe, self.precision, self.record, progress, place
 
     def _run(self, loop: Loop) -> str:
         try:
@@ -280,6 +281,7 @@ class Job:
             batch_size=updater.examples,
             default_epochs=material.defaults["epochs"],
             begun_seconds=self._elapsed(),
+            begun_steps=self.begun_steps,
         )
         plan = Plan(
             model=network,

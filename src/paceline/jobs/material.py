@@ -17,7 +17,7 @@ from paceline.core.signature import Signature
 from paceline.data.base import Corpus, Examples
 from paceline.data.base.batches import Feed, LoaderFeed, Order, StreamedFeed, to_batch
 from paceline.data.base.split import split
-from paceline.jobs.few_labels import Consistency, Twice
+from paceline.jobs.few_labels import UNKNOWN, Consistency, Twice, known_often
 from paceline.jobs.prepare import Batches, Prepared, batches_of, feed_of
 from paceline.tasks.base import Classification, Goal, Regression, Task
 from paceline.train.alone import Augment, Loss
@@ -76,12 +76,15 @@ def from_prepared(
     task = prepared.task
     defaults = task.defaults(prepared.counts["train"])
     batch_size = recipe.data.batch_size or int(defaults["batch_size"])
-    feed, residence = feed_of(prepared.train, recipe, batch_size=batch_size, device=device)
-    few, goal = recipe.data.labels is not None, task.goal
+    few, goal, train = recipe.data.labels is not None, task.goal, prepared.train
     if few and (loss is not None or not recipe.data.augment or recipe.agents.count is not None):
         raise SettingError(
             "--labels needs its own loss and augmentation, and goes without --agents yet"
         )
+    if few:
+        assert train.targets is not None
+        train = known_often(train, train.targets != UNKNOWN)
+    feed, residence = feed_of(train, recipe, batch_size=batch_size, device=device)
     return Material(
         name=prepared.name,
         task_name=prepared.task_name,
@@ -89,7 +92,7 @@ def from_prepared(
         goal=task.goal,
         loss=Consistency(smoothing=getattr(goal, "smoothing", 0.0)) if few else loss or goal.loss,
         signature=task.signature(),
-        augment=Twice(task.augment) if few else _augmenting(task) if recipe.data.augment else None,
+        augment=Twice(task.augment) if few else augmenting(task) if recipe.data.augment else None,
         feed=feed,
         residence=residence,
         validation=batches_of(prepared.validation, device),
@@ -101,7 +104,7 @@ def from_prepared(
     )
 
 
-def _augmenting(task: Task) -> Augment | None:
+def augmenting(task: Task) -> Augment | None:
     """The task's own ``augment``, or None where it leaves inputs as they are."""
     return None if type(task).augment is Task.augment else task.augment
 

@@ -49,8 +49,11 @@ def allowance(
     batch_size: int,
     default_epochs: float,
     begun_seconds: float,
+    begun_steps: int = 0,
 ) -> Allowance:
     """What a budget comes to for so many training examples.
+
+    Seconds and steps that had passed when training began are paid from it.
 
     >>> from paceline.core.recipe import Budget
     >>> allowance(Budget(epochs=2), examples=100, batch_size=32, default_epochs=9.0,
@@ -60,7 +63,7 @@ def allowance(
     if budget.seconds is not None:
         return Allowance(steps=None, seconds=budget.seconds, begun_seconds=begun_seconds)
     if budget.steps is not None:
-        return Allowance(steps=budget.steps, seconds=None)
+        return Allowance(steps=max(1, budget.steps - begun_steps), seconds=None)
     epochs = default_epochs if budget.epochs is None else budget.epochs
     return Allowance(steps=max(1, math.ceil(epochs * examples / batch_size)), seconds=None)
 
