@@ -11,8 +11,9 @@ from paceline.core.progress import Silence
 from paceline.core.recipe import read_recipe
 from paceline.jobs.few_labels import UNKNOWN, with_few_labels
 from paceline.jobs.material import from_prepared
+from paceline.jobs.means import Means
 from paceline.jobs.prepare import prepare
-from paceline.jobs.self_training import SUREST, Teacher, surest
+from paceline.jobs.self_training import SUREST, Teacher, surest, with_guesses
 from paceline.models.base import Headed
 from paceline.train.precision import Precision
 
@@ -59,7 +60,8 @@ def teacher(few, network, diary, folder, **budget):
     settings = {f"budget.{name}": value for name, value in budget.items()}
     recipe = read_recipe(overrides={"data.labels": LABELS, **settings})
     material = from_prepared(few, recipe, PLAIN.device, None)
-    return Teacher(material, few, network, recipe, PLAIN, diary, Silence(), folder)
+    means = Means(recipe=recipe, precision=PLAIN, record=diary, progress=Silence(), folder=folder)
+    return Teacher(material, few, network, means)
 
 
 def test_half_of_the_others_are_guessed_rightly_and_the_labels_are_a_quarter(digits, tmp_path):
@@ -129,3 +131,14 @@ def test_each_class_is_guessed_in_its_share_however_bold_the_network_is():
         chosen[rows[labels == label]] = True
         wanted = (weighed.argmax(1) == label) & ~chosen
         assert not wanted.any() or mine[chosen].min() >= mine[wanted].max()
+
+
+def test_where_all_is_labelled_there_is_nothing_to_guess(tmp_path):
+    whole = prepare("digits", read_recipe(), Silence())
+    recipe = read_recipe(overrides={"data.labels": LABELS})
+    material = from_prepared(whole, recipe, PLAIN.device, None)
+    means = Means(
+        recipe=recipe, precision=PLAIN, record=Diary(), progress=Silence(), folder=tmp_path
+    )
+    assert with_guesses(material, whole, Pixels(), means) == (material, 0)
+    assert not list(tmp_path.iterdir())

@@ -7,7 +7,6 @@ import os
 import pkgutil
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -27,18 +26,16 @@ from paceline.agents.workshop import Workshop
 from paceline.agents.writer import Bench
 from paceline.core import catalog
 from paceline.core.errors import SettingError, nearest
-from paceline.core.progress import Progress
 from paceline.core.recipe import Recipe
 from paceline.core.rounds import Choice
 from paceline.data.base.batches import Feed, Numbers
 from paceline.jobs.assemble import build_optimizer
 from paceline.jobs.diary import Diary
 from paceline.jobs.material import Material
+from paceline.jobs.means import Means
 from paceline.jobs.membership import Desk
-from paceline.jobs.record import Record
 from paceline.policies.base.guided import Guided
 from paceline.train.alone import Alone, Work
-from paceline.train.precision import Precision
 
 _INTERVALS = (1, 2, 4, 8, 16)
 
@@ -50,11 +47,7 @@ class Crew:
     Args:
         material: What is learnt from.
         network: What is trained.
-        recipe: How.
-        precision: What forward passes compute in.
-        record: Where decisions and readings go.
-        progress: Told who comes and goes.
-        folder: The run's.
+        means: With what.
 
     Attributes:
         work: Computes gradients.
@@ -66,21 +59,13 @@ class Crew:
         SettingError: The agents cannot be set up like that.
     """
 
-    def __init__(
-        self,
-        material: Material,
-        network: nn.Module,
-        recipe: Recipe,
-        precision: Precision,
-        record: Record,
-        progress: Progress,
-        folder: Path,
-    ) -> None:
-        self._folder = folder
+    def __init__(self, material: Material, network: nn.Module, means: Means) -> None:
+        recipe = means.recipe
+        self._folder, self._progress = means.folder, means.progress
         self._material, self._network, self._recipe = material, network, recipe
-        self._precision, self._record, self._progress = precision, record, progress
+        self._precision, self._record = means.precision, means.record
         self._team: Team | None = None
-        self._diary = Diary(record)
+        self._diary = Diary(means.record)
         self._desk: Desk | None = None
         self.feed: Feed = material.feed
         self.optimizer = self._optimizer()

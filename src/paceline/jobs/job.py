@@ -33,6 +33,7 @@ from paceline.jobs.few_labels import with_few_labels
 from paceline.jobs.folder import choose_folder
 from paceline.jobs.head_start import start_head
 from paceline.jobs.material import OWN, Material, from_own, from_prepared, is_own
+from paceline.jobs.means import Means
 from paceline.jobs.measure import public, rivals, tested, validator
 from paceline.jobs.prepare import Prepared, name_of, prepare
 from paceline.jobs.record import Record
@@ -45,7 +46,7 @@ from paceline.train.alone import Loss
 from paceline.train.budget import affordable_validations, allowance
 from paceline.train.judge import Average
 from paceline.train.loop import Loop, Plan
-from paceline.train.precision import Precision, choose_precision, find_device
+from paceline.train.precision import choose_precision, find_device
 from paceline.train.transaction import Vault, need_space, write_tensors
 from paceline.train.update import Updater
 
@@ -108,7 +109,7 @@ class Job:
                 )
             measured = self._baselines(prepared)
             self._seed()
-            material, self.begun_steps = with_guesses(material, prepared, network, *self._means())
+            material, self.begun_steps = with_guesses(material, prepared, network, self._means())
             self._seed()
             if vault.is_empty():
                 start_head(material, network, self.precision, self.record)
@@ -122,7 +123,7 @@ class Job:
         measured: dict[str, Any],
         vault: Vault,
     ) -> Run:
-        crew = Crew(material, network, *self._means())
+        crew = Crew(material, network, self._means())
         try:
             loop = self._loop(material, network, vault, crew)
             if self.goes_on and loop.resume():
@@ -138,10 +139,14 @@ class Job:
             self._say(f"stopped by hand and saved at step {loop.step}; go on with --resume")
         return Run(self.folder.path, model=self.request.model, device=str(self.device))
 
-    def _means(self) -> tuple[Recipe, Precision, Record, Progress, Path]:
-        """How training is done, and where it tells of it."""
-        progress, place = self.request.progress, self.folder.path
-        return self.recipe, self.precision, self.record, progress, place
+    def _means(self) -> Means:
+        return Means(
+            recipe=self.recipe,
+            precision=self.precision,
+            record=self.record,
+            progress=self.request.progress,
+            folder=self.folder.path,
+        )
 
     def _run(self, loop: Loop) -> str:
         try:

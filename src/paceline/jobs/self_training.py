@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 from typing import final
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from paceline.core.progress import Progress
 from paceline.core.readings import Steer
-from paceline.core.recipe import Budget, Recipe
+from paceline.core.recipe import Budget
 from paceline.jobs.crew import Crew
 from paceline.jobs.few_labels import UNKNOWN, cut, known_often
 from paceline.jobs.head_start import start_head
 from paceline.jobs.material import Material, augmenting
+from paceline.jobs.means import Means
 from paceline.jobs.measure import Answering
 from paceline.jobs.prepare import Prepared, batches_of, feed_of
-from paceline.jobs.record import Record
 from paceline.models.base import Headed
 from paceline.tasks.base import Encoded
 from paceline.train.budget import Allowance
 from paceline.train.judge import answers
-from paceline.train.precision import Precision
 from paceline.train.transaction import write_tensors
 from paceline.train.update import Updater
 
@@ -37,11 +34,7 @@ def with_guesses(
     material: Material,
     prepared: Prepared | None,
     network: nn.Module,
-    recipe: Recipe,
-    precision: Precision,
-    record: Record,
-    progress: Progress,
-    folder: Path,
+    means: Means,
 ) -> tuple[Material, int]:
     """What to learn from, and the steps that finding it took.
 
@@ -49,9 +42,12 @@ def with_guesses(
     material stays as it is.
     """
     before = isinstance(network, Headed) and network.trained_before
-    if prepared is None or recipe.data.labels is None or not before:
+    if prepared is None or means.recipe.data.labels is None or not before:
         return material, 0
-    return Teacher(material, prepared, network, recipe, precision, record, progress, folder).teach()
+    assert prepared.train.targets is not None
+    if not (prepared.train.targets == UNKNOWN).any():
+        return material, 0
+    return Teacher(material, prepared, network, means).teach()
 
 
 @final
@@ -66,11 +62,8 @@ class Teacher:
         material: With the labelled and the unlabelled examples.
         prepared: What it was made of.
         network: It stays as it is.
-        recipe: The teacher gets the same optimizer, and a third of a budget at most.
-        precision: What forward passes compute in.
-        record: Where decisions go.
-        progress: Told how far it is.
-        folder: The run's; guesses that were made before are taken from there.
+        means: The teacher gets the same optimizer, and a third of a budget at most. Guesses that
+            were made before are taken from the run's folder.
 
     Reference:
         Xie et al., Self-training with Noisy Student, CVPR 2020, algorithm 1 with one round;
@@ -82,22 +75,16 @@ class Teacher:
         material: Material,
         prepared: Prepared,
         network: nn.Module,
-        recipe: Recipe,
-        precision: Precision,
-        record: Record,
-        progress: Progress,
-        folder: Path,
+        means: Means,
     ) -> None:
-        self._folder = folder
-        self._material, self._recipe, self._precision = material, recipe, precision
+        self._material, self._network, self._means = material, network, means
         self._train, self._task = prepared.train, prepared.task
-        self._network, self._record, self._progress = network, record, progress
         assert prepared.train.targets is not None
         self._known = prepared.train.targets != UNKNOWN
 
     def teach(self) -> tuple[Material, int]:
         """What to learn from instead, and the steps that the guesses took."""
-        file = self._folder / "guesses.safetensors"
+        file = self._means.folder / "guesses.safetensors"
         if not file.is_file():
             write_tensors(file, self._guess(), {})
         found = load_file(file)
@@ -113,7 +100,7 @@ class Teacher:
     def _plain(self, train: Encoded, batch_size: int) -> Material:
         """Like any other material, with these examples to learn from."""
         feed, residence = feed_of(
-            train, self._recipe, batch_size=batch_size, device=self._precision.device
+            train, self._means.recipe, batch_size=batch_size, device=self._means.precision.device
         )
         return replace(
             self._material,
@@ -128,12 +115,14 @@ class Teacher:
         others = (~self._known).nonzero().flatten()
         teacher = copy.deepcopy(self._network)
         steps = self._learn(teacher, labelled)
-        batches = batches_of(cut(self._train, others.numpy()), self._precision.device)
+        batches = batches_of(cut(self._train, others.numpy()), self._means.precision.device)
         assert labelled.targets is not None and batches is not None
-        answer, _ = answers(teacher, batches(), Answering(self._material.goal), self._precision)
+        answer, _ = answers(
+            teacher, batches(), Answering(self._material.goal), self._means.precision
+        )
         shares = torch.bincount(labelled.targets, minlength=answer.shape[1]) / len(labelled)
         rows, labels = surest(answer, shares)
-        self._record.decide(
+        self._means.record.decide(
             "guesses",
             f"{len(rows)} of {len(others)} labels",
             seen={"labels": len(labelled), "steps": steps},
@@ -143,30 +132,22 @@ class Teacher:
 
     def _learn(self, teacher: nn.Module, labelled: Encoded) -> int:
         """Trains on the labelled examples alone, the learning rate falling to zero."""
-        recipe, defaults = self._recipe, self._task.defaults(len(labelled))
-        size = recipe.data.batch_size or int(defaults["batch_size"])
+        means, defaults = self._means, self._task.defaults(len(labelled))
+        size = means.recipe.data.batch_size or int(defaults["batch_size"])
         material = self._plain(labelled, size)
-        start_head(material, teacher, self._precision, self._record)
-        crew = Crew(
-            material,
-            teacher,
-            recipe,
-            self._precision,
-            self._record,
-            self._progress,
-            self._folder,
-        )
+        start_head(material, teacher, means.precision, means.record)
+        crew = Crew(material, teacher, means)
         updater = Updater(
             work=crew.work,
             optimizer=crew.optimizer,
             feed=crew.feed,
-            scaler=self._precision.scaler(),
+            scaler=means.precision.scaler(),
             accumulate=crew.accumulate,
-            clip=recipe.loop.clip,
+            clip=means.recipe.loop.clip,
         )
         rate = float(crew.optimizer.param_groups[0]["lr"])
         wanted = max(1, round(float(defaults["epochs"]) * len(labelled) / updater.examples))
-        allowed = _allowed(recipe.budget, wanted, self._record.elapsed())
+        allowed = _allowed(means.recipe.budget, wanted, means.record.elapsed())
         teacher.train()
         step, done = 0, 0.0
         while done < 1:
@@ -174,11 +155,11 @@ class Teacher:
             step += 1
             done = max(
                 each.progress(
-                    step=step, elapsed_seconds=self._record.elapsed(), reserve_seconds=0.0
+                    step=step, elapsed_seconds=means.record.elapsed(), reserve_seconds=0.0
                 )
                 for each in allowed
             )
-            self._progress.advance("learning to guess labels", done)
+            means.progress.advance("learning to guess labels", done)
         crew.close()
         return step
 

@@ -41,7 +41,6 @@ def render_comparison(comparison: Comparison) -> str:
             comparison.path,
         ),
         styles=("page.css", "comparison.css"),
-        script="comparison.js",
     )
 
 

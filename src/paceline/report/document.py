@@ -12,16 +12,15 @@ from paceline.report.markup import Html, tag
 _HERE = Path(__file__).parent
 
 
-def document(title: str, *content: Any, styles: tuple[str, ...], script: str) -> str:
+def document(title: str, *content: Any, styles: tuple[str, ...]) -> str:
     """The page as text.
 
     Args:
         title: For the window.
         content: What stands in the body.
         styles: Files beside this one, one after the other.
-        script: One more.
     """
-    style, code = Html("".join(map(_asset, styles))), Html(_asset(script))
+    style, code = Html("".join(map(_asset, styles))), Html(_asset("chart.js"))
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

@@ -56,7 +56,6 @@ def render(run: RunSummary, entries: list[Entry]) -> str:
         ),
         tag("footer", made, run.path),
         styles=("page.css",),
-        script="page.js",
     )
 
 

@@ -50,7 +50,6 @@ def render_simulation(simulation: Simulation) -> str:
         header,
         main,
         styles=("page.css", "comparison.css"),
-        script="comparison.js",
     )
 
 

@@ -1,4 +1,6 @@
 "use strict";
+const number = (value) =>
+  value.toLocaleString("en", Number.isInteger(value) ? {} : { maximumSignificantDigits: 4 });
 for (const chart of document.querySelectorAll("svg.chart")) {
   const lines = JSON.parse(chart.dataset.points);
   const cross = chart.querySelector(".cross");
@@ -23,8 +25,8 @@ for (const chart of document.querySelectorAll("svg.chart")) {
       const i = nearest(line.x, places[at]);
       return { across: line.s[i], text: (lines.length > 1 ? line.name + " " : "") + line.v[i] };
     });
-    readout.textContent = chart.dataset.across + " " + told[0].across.toLocaleString("en",
-      { maximumSignificantDigits: 4 }) + " · " + told.map((each) => each.text).join(" · ");
+    readout.textContent = (chart.dataset.across || "step") + " " + number(told[0].across) + " · " +
+      told.map((each) => each.text).join(" · ");
   };
   const hide = () => { chart.classList.remove("on"); readout.textContent = ""; };
   chart.addEventListener("pointermove", (event) => {
