@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,10 @@ import torch
 import paceline
 from paceline.core.errors import SettingError
 from paceline.core.ledger import read_ledger
+from paceline.data.base import Batch
+from paceline.jobs.calibrate import calibrate
 from paceline.tasks.base import Classification, find_goal
+from paceline.train.precision import Precision
 
 
 def rare(count: int = 1500):
@@ -42,6 +47,21 @@ def test_balanced_weights_let_each_class_count_the_same():
     losses = torch.tensor(goal.class_weights)[target]
     assert losses[:9].sum() == pytest.approx(losses[9:].sum()) and losses.mean() == pytest.approx(1)
     assert float(goal.loss(output, target)) == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize(("examples", "tempered"), [(30, True), (29, False)])
+def test_thirty_examples_find_a_temperature_and_fewer_do_not(examples, tempered):
+    goal, random = Classification(["a", "b"]), torch.Generator().manual_seed(0)
+    target = torch.arange(examples) % 2
+    bold = 8 * (torch.randn(examples, 2, generator=random) + torch.eye(2)[target])
+    batch = Batch(inputs=(bold,), targets=target)
+    material = SimpleNamespace(goal=goal, validation=lambda: iter([batch]))
+    told = {}
+    record = SimpleNamespace(decide=lambda name, chosen, **_: told.update({name: chosen}))
+    plain = Precision(name="fp32", device=torch.device("cpu"), reason="")
+    calibrate(material, torch.nn.Identity(), plain, record, 0)
+    assert (goal.temperature > 2) == tempered
+    assert told == ({"temperature": goal.temperature} if tempered else {})
 
 
 def test_a_temperature_changes_no_choice_and_survives_json():

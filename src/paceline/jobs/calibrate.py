@@ -15,7 +15,7 @@ from paceline.train.precision import Precision
 
 _TEMPERATURES = (1.0, *(round(2 ** (at / 8), 4) for at in range(-16, 25) if at))
 _STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_LEAST = 50
+_LEAST = 30
 _FAIR = ("balanced_accuracy", "macro_f1")
 
 
