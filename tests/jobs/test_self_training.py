@@ -108,6 +108,17 @@ def test_guesses_that_were_made_are_taken_up_again(digits, tmp_path, monkeypatch
     assert torch.equal(again.feed.next().targets, first.feed.next().targets)
 
 
+def test_a_damaged_file_of_guesses_is_made_again_and_says_the_same(digits, tmp_path):
+    def guesses():
+        torch.manual_seed(0)
+        teacher(digits[1], Pixels(), Diary(), tmp_path, steps=9).teach()
+        return (tmp_path / "guesses.safetensors").read_bytes()
+
+    first = guesses()
+    (tmp_path / "guesses.safetensors").write_bytes(first[:50])
+    assert guesses() == first
+
+
 @pytest.mark.parametrize(("budget", "most"), [({"steps": 9}, 3), ({"seconds": 31.0}, 11)])
 def test_it_takes_a_third_of_a_budget_at_most(digits, tmp_path, budget, most):
     _, few = digits

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import final
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -85,9 +86,11 @@ class Teacher:
     def teach(self) -> tuple[Material, int]:
         """What to learn from instead, and the steps that the guesses took."""
         file = self._means.folder / "guesses.safetensors"
-        if not file.is_file():
-            write_tensors(file, self._guess(), {})
-        found = load_file(file)
+        try:
+            found = load_file(file)
+        except (FileNotFoundError, SafetensorError):  # not made yet, or damaged
+            found = self._guess()
+            write_tensors(file, found, {})
         assert self._train.targets is not None
         targets = self._train.targets.clone()
         targets[found["rows"]] = found["labels"]
