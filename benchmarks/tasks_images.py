@@ -7,8 +7,9 @@
 ``mnist``: a convolutional network of under 100,000 parameters, three seeds. ``mlp``: the
 network of many articles, 784-256-10 with Adagrad and 10 epochs, no learning rate given.
 ``cifar10``: the JPEG copy of CIFAR-10, 24 minutes from the start of the process to its end,
-which covers unpacking, decoding, training and testing. All settings were chosen on validation
-examples. ``--go-on`` keeps the seeds that were measured with the same settings before.
+which covers unpacking, decoding, training and testing. Settings were chosen on validation
+examples, or taken from the network's reference (docs/tasks.md says what was seen of the test).
+``--go-on`` keeps the seeds that were measured with the same settings before.
 """
 
 from __future__ import annotations
